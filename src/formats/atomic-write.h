@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Files and folders that are replaced whole or not at all: a reader, a crash
+ * or a power cut sees the old content or the new, never a mixture. */
+#pragma once
+
+#include "sae-error.h"
+
+/* Writes all @size bytes, going on after short writes and EINTR.
+ * ENOSPC and EDQUOT are SAE_ERROR_NO_SPACE, the rest SAE_ERROR_WRITE. */
+gboolean sae_write_all (int fd, const void *data, gsize size, const char *label,
+    GError **error);
+
+/* Fills an open file descriptor; used by the functions below. */
+typedef gboolean (*SaeFileWriter) (int fd, const char *label,
+    gpointer user_data, GError **error);
+
+/* Replaces the file @path: temporary beside the target (O_EXCL, O_NOFOLLOW),
+ * write, fsync, rename, fsync of the folder. On failure the temporary is
+ * removed and @path is as before. */
+gboolean sae_atomic_write_file (const char *path, SaeFileWriter write,
+    gpointer user_data, GError **error);
+
+typedef struct {
+  const char *name; /* of the file inside the folder */
+  SaeFileWriter write;
+  gpointer user_data;
+} SaeFolderEntry;
+
+/* Replaces the folder @path by one that holds just the @n_entries files:
+ * written to a sibling folder, fsynced, exchanged (renameat2
+ * RENAME_EXCHANGE, or rename where nothing is there yet), old one removed.
+ * Missing parents are created. An existing @path is only replaced when it is
+ * a folder that is empty or has one of @n_entries' names in it: a mistyped
+ * path never costs somebody a home folder. Where the file system lacks
+ * RENAME_EXCHANGE, the old folder is renamed aside, the new one put in its
+ * place, then the old one removed. */
+gboolean sae_atomic_write_folder (const char *path,
+    const SaeFolderEntry *entries, guint n_entries, GError **error);
+
+/* Checks, without leaving anything behind, that sae_atomic_write_folder()
+ * would find a writable place at @path; for failing early. */
+gboolean sae_atomic_probe_folder (const char *path, GError **error);

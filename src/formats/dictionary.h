@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A dictionary as files hold it, in the one orientation used inside:
+ * W_enc [d_sae, d_in] (row i reads latent i), W_dec [d_sae, d_out] (row i
+ * writes latent i), b_enc [d_sae], b_dec [d_out], all float32 row-major. */
+#pragma once
+
+#include "sae-error.h"
+
+typedef struct {
+  guint32 d_in, d_out, d_sae;
+  guint32 k;      /* 0 where the rule has none */
+  char *sparsity; /* nick of the rule: "top-k", "l1" */
+  char *ties;     /* nick: "lowest-index" or "keep-all" */
+  gboolean pre_bias;
+  float *W_enc, *b_enc, *W_dec, *b_dec; /* g_free() */
+  /* Text key to text value, shown in and kept through cfg.json's metadata:
+   * the model's name, the hook point, … (gchar*, gchar*); never NULL. */
+  GHashTable *metadata;
+} SaeDictionary;
+
+SaeDictionary *sae_dictionary_new (void);
+/* Allocates the four arrays, zeroed, from d_in, d_out and d_sae: checks every
+ * product and fails with SAE_ERROR_SIZE or SAE_ERROR_NO_SPACE, never aborts. */
+gboolean sae_dictionary_allocate (SaeDictionary *dictionary, GError **error);
+void sae_dictionary_free (SaeDictionary *dictionary);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeDictionary, sae_dictionary_free)
+
+/* Largest d_in, d_out or d_sae accepted. */
+#define SAE_DICTIONARY_MAX_SIZE (1u << 28)
+
+/* Refuses sizes of 0 or above SAE_DICTIONARY_MAX_SIZE, and products
+ * d_sae * d that overflow gsize bytes, with SAE_ERROR_SIZE. */
+gboolean sae_dictionary_check_sizes (guint64 d_in, guint64 d_out, guint64 d_sae,
+    GError **error);

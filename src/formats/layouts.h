@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The list of weight layouts on disk. To add one: a file <name>.c with its
+ * SaeLayout, and a row in layouts.c. */
+#pragma once
+
+#include "dictionary.h"
+
+typedef struct {
+  const char *name; /* "saelens" */
+  /* TRUE when @path looks like this layout; no error, cheap. */
+  gboolean (*probe) (const char *path);
+  SaeDictionary *(*load) (const char *path, GError **error);
+  /* NULL when the layout is read only. */
+  gboolean (*save) (const SaeDictionary *dictionary, const char *path,
+      GError **error);
+} SaeLayout;
+
+/* NULL-terminated. */
+const SaeLayout *const *sae_layouts_list (void);
+
+/* Loads @path with the layout that recognises it. SAE_ERROR_NOT_FOUND when
+ * nothing is there, SAE_ERROR_UNSUPPORTED (naming what was looked for) when
+ * no layout fits. (transfer full) */
+SaeDictionary *sae_layouts_load (const char *path, GError **error);
+
+/* Saves as the layout called @name. */
+gboolean sae_layouts_save (const SaeDictionary *dictionary, const char *name,
+    const char *path, GError **error);

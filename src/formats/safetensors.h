@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The safetensors format (u64 little-endian header length, JSON header,
+ * tensor bytes), read strictly and written. */
+#pragma once
+
+#include "dtype.h"
+
+#define SAE_SAFETENSORS_MAX_HEADER 100000000u
+#define SAE_SAFETENSORS_MAX_RANK 8
+
+typedef struct {
+  char *name;
+  SaeDtype dtype;
+  guint rank; /* 0 is a scalar */
+  guint64 shape[SAE_SAFETENSORS_MAX_RANK];
+  gsize n_elements;
+  gsize offset; /* of the first byte, from the start of the file */
+  gsize size;   /* bytes */
+} SaeTensorEntry;
+
+typedef struct _SaeSafetensors SaeSafetensors;
+
+/* Reads the header of @path; tensor bytes are read on demand, never mapped.
+ * Strict: header length at most SAE_SAFETENSORS_MAX_HEADER and within the
+ * file, one JSON object without duplicate keys that starts with '{', offsets
+ * sorted without holes or overlaps that cover the file exactly, every product
+ * checked, known dtypes only, __metadata__ of strings only. Errors give the
+ * path and what was expected and found. */
+SaeSafetensors *sae_safetensors_open (const char *path, GError **error);
+
+/* The same over bytes in memory; @label stands for the path in errors. */
+SaeSafetensors *
+sae_safetensors_open_bytes (GBytes *bytes, const char *label, GError **error);
+
+void sae_safetensors_free (SaeSafetensors *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeSafetensors, sae_safetensors_free)
+
+guint sae_safetensors_get_n_tensors (SaeSafetensors *file);
+const SaeTensorEntry *sae_safetensors_get_nth (SaeSafetensors *file, guint n);
+/* NULL when there is none of that name. */
+const SaeTensorEntry *
+sae_safetensors_find (SaeSafetensors *file, const char *name);
+
+/* Reads a floating tensor as float32 into @dst (n_elements floats, native
+ * endianness). A short read is SAE_ERROR_READ, a NaN or infinity is
+ * SAE_ERROR_NON_FINITE with the tensor's name and the element's place. */
+gboolean sae_safetensors_read_float32 (SaeSafetensors *file,
+    const SaeTensorEntry *entry, float *dst, GError **error);
+
+/* One tensor to write: float32, row-major, native endianness; borrowed. */
+typedef struct {
+  const char *name;
+  guint rank;
+  guint64 shape[SAE_SAFETENSORS_MAX_RANK];
+  const float *data;
+} SaeTensorSource;
+
+/* Writes the tensors as F32 to the open descriptor @fd, header keys and data
+ * in the order given, data aligned to 8 bytes. @label names it in errors. */
+gboolean sae_safetensors_write (int fd, const char *label,
+    const SaeTensorSource *tensors, guint n_tensors, GError **error);
