@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Files and folders that are replaced whole or not at all: a reader, a crash
- * or a power cut sees the old content or the new, never a mixture. */
+ * or a power cut sees the old content or the new, never a mixture.
+ *
+ * Whatever already stands at a path is only replaced when it is what we would
+ * write there: a regular file, or a folder of ours. Symbolic links, FIFOs,
+ * devices and other people's folders are refused, and nothing is ever written
+ * through a link. A process that is killed can leave a hidden sibling named
+ * .<name>.sae-XXXXXXXX behind; it is never read again and may be removed. */
 #pragma once
 
 #include "sae-error.h"
@@ -16,8 +22,10 @@ typedef gboolean (*SaeFileWriter) (int fd, const char *label,
     gpointer user_data, GError **error);
 
 /* Replaces the file @path: temporary beside the target (O_EXCL, O_NOFOLLOW),
- * write, fsync, rename, fsync of the folder. On failure the temporary is
- * removed and @path is as before. */
+ * write, fsync, rename, fsync of the folder. The permissions of a file that
+ * is replaced are kept. On failure the temporary is removed and @path is as
+ * before; but when only the last step failed, the sync of the folder, the new
+ * file stands and the error says that it may not be on disk yet. */
 gboolean sae_atomic_write_file (const char *path, SaeFileWriter write,
     gpointer user_data, GError **error);
 
@@ -27,17 +35,28 @@ typedef struct {
   gpointer user_data;
 } SaeFolderEntry;
 
-/* Replaces the folder @path by one that holds just the @n_entries files:
+/* Replaces the folder @path by one that holds the @n_entries files:
  * written to a sibling folder, fsynced, exchanged (renameat2
  * RENAME_EXCHANGE, or rename where nothing is there yet), old one removed.
  * Missing parents are created. An existing @path is only replaced when it is
  * a folder that is empty or has one of @n_entries' names in it: a mistyped
  * path never costs somebody a home folder. Where the file system lacks
  * RENAME_EXCHANGE, the old folder is renamed aside, the new one put in its
- * place, then the old one removed. */
+ * place, then the old one removed. Permissions are kept. On failure @path is
+ * as before.
+ *
+ * Whatever else the old folder holds is carried over: files are linked into
+ * the new folder before the exchange, so they are there throughout; what
+ * cannot be linked (folders) is moved right after it. What cannot be moved
+ * either stays in the hidden sibling, which is then not removed. */
 gboolean sae_atomic_write_folder (const char *path,
     const SaeFolderEntry *entries, guint n_entries, GError **error);
 
 /* Checks, without leaving anything behind, that sae_atomic_write_folder()
  * would find a writable place at @path; for failing early. */
 gboolean sae_atomic_probe_folder (const char *path, GError **error);
+
+/* The same, and what stands at @path must be a folder that is empty or has
+ * one of @names (NULL-terminated) in it. */
+gboolean sae_atomic_probe_folder_for (const char *path,
+    const char *const *names, GError **error);

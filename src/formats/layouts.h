@@ -8,6 +8,8 @@
 
 typedef struct {
   const char *name; /* "saelens" */
+  /* The files of the folder, NULL-terminated; saving replaces these. */
+  const char *const *files;
   /* TRUE when @path looks like this layout; no error, cheap. */
   gboolean (*probe) (const char *path);
   SaeDictionary *(*load) (const char *path, GError **error);
@@ -27,3 +29,8 @@ SaeDictionary *sae_layouts_load (const char *path, GError **error);
 /* Saves as the layout called @name. */
 gboolean sae_layouts_save (const SaeDictionary *dictionary, const char *name,
     const char *path, GError **error);
+
+/* Checks, without leaving anything behind, that @path is a place where
+ * sae_layouts_save() could write: for failing before the work, not after. */
+gboolean
+sae_layouts_probe_save (const char *name, const char *path, GError **error);

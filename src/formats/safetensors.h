@@ -11,12 +11,17 @@
 
 typedef struct {
   char *name;
+  const char *dtype_name; /* as the file has it: "F32", "BF16", "I64", … */
+  /* FALSE for dtypes that SaeDtype lacks (I64, BOOL, F8_E4M3, …) and ranks
+   * above the largest: the file opens, but dtype, rank, shape and n_elements
+   * are then 0 and reading the tensor is refused by name. */
+  gboolean readable;
   SaeDtype dtype;
   guint rank; /* 0 is a scalar */
   guint64 shape[SAE_SAFETENSORS_MAX_RANK];
   gsize n_elements;
-  gsize offset; /* of the first byte, from the start of the file */
-  gsize size;   /* bytes */
+  guint64 offset; /* of the first byte, from the start of the file */
+  guint64 size;   /* bytes */
 } SaeTensorEntry;
 
 typedef struct _SaeSafetensors SaeSafetensors;
@@ -25,8 +30,12 @@ typedef struct _SaeSafetensors SaeSafetensors;
  * Strict: header length at most SAE_SAFETENSORS_MAX_HEADER and within the
  * file, one JSON object without duplicate keys that starts with '{', offsets
  * sorted without holes or overlaps that cover the file exactly, every product
- * checked, known dtypes only, __metadata__ of strings only. Errors give the
- * path and what was expected and found. */
+ * checked, the format's dtypes only, __metadata__ of strings only. Files that
+ * the reference reader takes are taken, but for what the format's text itself
+ * rules out (duplicate keys, a header that begins with a space, a tensor that
+ * is no object) and headers whose parsed form could need more memory than
+ * SAE_JSON_MAX_MEMORY (some 20,000 tensors). Errors give the path and what
+ * was expected and found. */
 SaeSafetensors *sae_safetensors_open (const char *path, GError **error);
 
 /* The same over bytes in memory; @label stands for the path in errors. */
@@ -48,12 +57,23 @@ sae_safetensors_find (SaeSafetensors *file, const char *name);
 gboolean sae_safetensors_read_float32 (SaeSafetensors *file,
     const SaeTensorEntry *entry, float *dst, GError **error);
 
+/* The same for the @n elements from @first on. */
+gboolean
+sae_safetensors_read_range (SaeSafetensors *file, const SaeTensorEntry *entry,
+    gsize first, gsize n, float *dst, GError **error);
+
+/* Reads a tensor [rows, columns] as its transpose [columns, rows], a strip of
+ * rows at a time: @dst is the only memory of the tensor's size. */
+gboolean sae_safetensors_read_transposed (SaeSafetensors *file,
+    const SaeTensorEntry *entry, float *dst, GError **error);
+
 /* One tensor to write: float32, row-major, native endianness; borrowed. */
 typedef struct {
   const char *name;
   guint rank;
-  guint64 shape[SAE_SAFETENSORS_MAX_RANK];
+  guint64 shape[SAE_SAFETENSORS_MAX_RANK]; /* in the file */
   const float *data;
+  gboolean transposed; /* rank 2 only: data is [shape[1], shape[0]] */
 } SaeTensorSource;
 
 /* Writes the tensors as F32 to the open descriptor @fd, header keys and data

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "json-text.h"
+
+/* What jansson keeps, rounded up: an object or array with its first slots and
+ * its place in the parent; any other value with its place and key; each byte
+ * of text (the key or string itself and the lexer's doubling buffer). */
+#define CONTAINER_COST 384
+#define VALUE_COST 160
+#define TEXT_COST 4
+
+#define MAX_SHOWN 60
+
+typedef struct {
+  gsize containers, values;
+  guint depth, max_depth;
+} Outline;
+
+static void
+count_char (Outline *outline, char c)
+{
+  switch (c) {
+    case '{':
+    case '[':
+      outline->containers++;
+      outline->depth++;
+      outline->max_depth = MAX (outline->max_depth, outline->depth);
+      break;
+    case '}':
+    case ']':
+      outline->depth -= outline->depth > 0;
+      break;
+    case ',':
+    case ':':
+      outline->values++;
+      break;
+    default:
+      break;
+  }
+}
+
+/* Counts outside strings, without judging whether the text is JSON. */
+static Outline
+outline_text (const char *text, gsize size)
+{
+  Outline outline = {0};
+  gboolean in_string = FALSE;
+
+  for (gsize i = 0; i < size; i++) {
+    if (in_string && text[i] == '\\')
+      i++;
+    else if (text[i] == '"')
+      in_string = !in_string;
+    else if (!in_string)
+      count_char (&outline, text[i]);
+  }
+  return outline;
+}
+
+static gboolean
+check_outline (const char *text, gsize size, const char *label, GError **error)
+{
+  Outline outline = outline_text (text, size);
+  guint64 cost = (guint64) size * TEXT_COST +
+                 (guint64) outline.containers * CONTAINER_COST +
+                 (guint64) outline.values * VALUE_COST;
+
+  if (cost > SAE_JSON_MAX_MEMORY)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "%s: JSON of %" G_GSIZE_FORMAT " bytes with %" G_GSIZE_FORMAT
+        " values could take %" G_GUINT64_FORMAT
+        " bytes of memory, expected at most %u",
+        label, size, outline.containers + outline.values, cost,
+        SAE_JSON_MAX_MEMORY);
+  else if (outline.max_depth > SAE_JSON_MAX_DEPTH)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+        "%s: JSON nested %u deep, expected at most %u", label,
+        outline.max_depth, SAE_JSON_MAX_DEPTH);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+json_t *
+sae_json_read (const char *text, gsize size, const char *label, GError **error)
+{
+  json_error_t problem;
+  json_t *root;
+
+  if (!check_outline (text, size, label, error))
+    return NULL;
+  root = json_loadb (text, size, JSON_REJECT_DUPLICATES, &problem);
+  if (root == NULL) {
+    g_autofree char *reason = g_utf8_make_valid (problem.text, -1);
+    g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+        "%s: not valid JSON at byte %d: %s", label, problem.position, reason);
+  } else if (!json_is_object (root)) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+        "%s: expected a JSON object, found an array", label);
+    g_clear_pointer (&root, json_decref);
+  }
+  return root;
+}
+
+char *
+sae_json_shorten (const char *text)
+{
+  GString *shown = g_string_new (NULL);
+  guint n = 0;
+
+  for (; *text != '\0' && n < MAX_SHOWN; text = g_utf8_next_char (text), n++) {
+    gunichar c = g_utf8_get_char (text);
+    g_string_append_unichar (shown, g_unichar_iscntrl (c) ? '?' : c);
+  }
+  if (*text != '\0')
+    g_string_append (shown, "...");
+  return g_string_free (shown, FALSE);
+}
+
+static int
+append_text (const char *text, size_t size, void *data)
+{
+  g_string_append_len (data, text, (gssize) size);
+  return 0;
+}
+
+char *
+sae_json_write (const json_t *value, size_t flags)
+{
+  GString *text = g_string_new (NULL);
+  gboolean ok = json_dump_callback (value, append_text, text, flags) == 0;
+  return g_string_free (text, !ok);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * JSON from files that nobody vouches for, and JSON into files. */
+#pragma once
+
+#include <jansson.h>
+
+#include "sae-error.h"
+
+/* Memory that the parsed form of one text may take. Texts whose values could
+ * take more are refused before they are parsed. */
+#define SAE_JSON_MAX_MEMORY (48u * 1024 * 1024)
+
+/* Deepest nesting accepted; that of the reference safetensors reader. */
+#define SAE_JSON_MAX_DEPTH 127
+
+/* Parses one JSON object; duplicate keys, comments and anything after it but
+ * white space are refused. @label stands before every error.
+ * (transfer full): json_decref(). */
+json_t *
+sae_json_read (const char *text, gsize size, const char *label, GError **error);
+
+/* A text from a file as an error message shows it: at most 60 characters, no
+ * control characters. (transfer full) */
+char *sae_json_shorten (const char *text);
+
+/* The value as text; @flags are jansson's for dumping. NULL when it does not
+ * work out (no memory). (transfer full): g_free(). */
+char *sae_json_write (const json_t *value, size_t flags);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "layouts.h"
+
+#include <string.h>
+
+#include "atomic-write.h"
+#include "saelens.h"
+
+static const SaeLayout *const layouts[] = {
+    &sae_layout_saelens,
+    NULL,
+};
+
+const SaeLayout *const *
+sae_layouts_list (void)
+{
+  return layouts;
+}
+
+/* "saelens (cfg.json, sae_weights.safetensors) or …" */
+static char *
+describe_layouts (void)
+{
+  GString *text = g_string_new (NULL);
+  for (guint i = 0; layouts[i] != NULL; i++) {
+    g_autofree char *files = g_strjoinv (", ", (char **) layouts[i]->files);
+    g_string_append_printf (text, "%s%s (%s)", i == 0 ? "" : " or ",
+        layouts[i]->name, files);
+  }
+  return g_string_free (text, FALSE);
+}
+
+SaeDictionary *
+sae_layouts_load (const char *path, GError **error)
+{
+  g_autofree char *expected = NULL;
+
+  if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NOT_FOUND,
+        "%s: no such file or folder", path);
+    return NULL;
+  }
+  for (guint i = 0; layouts[i] != NULL; i++)
+    if (layouts[i]->probe (path))
+      return layouts[i]->load (path, error);
+  expected = describe_layouts ();
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "%s: expected a dictionary: %s", path, expected);
+  return NULL;
+}
+
+static const SaeLayout *
+find_writable (const char *name, GError **error)
+{
+  for (guint i = 0; layouts[i] != NULL; i++)
+    if (strcmp (layouts[i]->name, name) == 0 && layouts[i]->save != NULL)
+      return layouts[i];
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "layout '%s': not one that can be saved", name);
+  return NULL;
+}
+
+gboolean
+sae_layouts_save (const SaeDictionary *dictionary, const char *name,
+    const char *path, GError **error)
+{
+  const SaeLayout *layout = find_writable (name, error);
+  return layout != NULL && layout->save (dictionary, path, error);
+}
+
+gboolean
+sae_layouts_probe_save (const char *name, const char *path, GError **error)
+{
+  const SaeLayout *layout = find_writable (name, error);
+  return layout != NULL &&
+         sae_atomic_probe_folder_for (path, layout->files, error);
+}
