@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The bodies that need no intrinsics: plain loops over elements, compiled once
+ * for each SIMD level (the compiler vectorises them; -ffp-contract=off and no
+ * fast-math keep the bits). Included by kernels-<level>.c only. */
+#pragma once
+
+#include <math.h>
+#include <string.h>
+#include "kernels.h"
+
+#ifndef COMBINE_WIDTH
+#define COMBINE_WIDTH 64
+#endif
+
+/* A strip of COMBINE_WIDTH columns stays in registers over all rows. */
+static inline __attribute__ ((always_inline)) void
+combine_strip (float *restrict y, size_t width, const float *restrict values,
+    const uint32_t *restrict index, size_t n, const float *restrict rows,
+    size_t ld)
+{
+  float sum[COMBINE_WIDTH] = {0};
+
+  for (size_t i = 0; i < n; i++) {
+    const float *row = rows + index[i] * ld;
+    for (size_t j = 0; j < width; j++)
+      sum[j] = __builtin_fmaf (values[i], row[j], sum[j]);
+  }
+  memcpy (y, sum, width * sizeof (float));
+}
+
+static inline void
+combine (float *y, size_t d, const float *values, const uint32_t *index,
+    size_t n, const float *rows, size_t ld)
+{
+  size_t j = 0;
+
+  for (; j + COMBINE_WIDTH <= d; j += COMBINE_WIDTH)
+    combine_strip (y + j, COMBINE_WIDTH, values, index, n, rows + j, ld);
+  if (j < d)
+    combine_strip (y + j, d - j, values, index, n, rows + j, ld);
+}
+
+static inline size_t
+select_above (const float *scores, size_t n, float threshold, uint32_t base,
+    uint32_t *out_index, float *out_value)
+{
+  size_t count = 0;
+
+  for (size_t j = 0; j < n; j++) {
+    out_index[count] = base + (uint32_t) j;
+    out_value[count] = scores[j];
+    count += scores[j] > threshold;
+  }
+  return count;
+}
+
+static void
+add (float *restrict y, const float *restrict x, size_t n)
+{
+  for (size_t j = 0; j < n; j++)
+    y[j] += x[j];
+}
+
+static void
+subtract (float *restrict y, const float *restrict x, const float *restrict z,
+    size_t n)
+{
+  for (size_t j = 0; j < n; j++)
+    y[j] = x[j] - z[j];
+}
+
+static void
+add_scaled (float *restrict y, float a, const float *restrict x, size_t n)
+{
+  for (size_t j = 0; j < n; j++)
+    y[j] = __builtin_fmaf (a, x[j], y[j]);
+}
+
+static void
+scale (float *y, float a, const float *x, size_t n)
+{
+  for (size_t j = 0; j < n; j++)
+    y[j] = a * x[j];
+}
+
+static void
+scaled_difference (float *restrict y, float a, const float *restrict x,
+    const float *restrict z, size_t n)
+{
+  for (size_t j = 0; j < n; j++)
+    y[j] = a * (x[j] - z[j]);
+}
+
+static void
+adam (const SaeAdamConstants *constants, float *restrict w, float *restrict m,
+    float *restrict v, const float *restrict g, size_t n)
+{
+  const SaeAdamConstants c = *constants;
+  const float one_minus_beta1 = 1.0f - c.beta1;
+  const float one_minus_beta2 = 1.0f - c.beta2;
+
+  for (size_t j = 0; j < n; j++) {
+    float mj = __builtin_fmaf (c.beta1, m[j], one_minus_beta1 * g[j]);
+    float vj = __builtin_fmaf (c.beta2, v[j], one_minus_beta2 * g[j] * g[j]);
+    mj = fabsf (mj) < 1e-30f ? 0.0f : mj;
+    vj = vj < 1e-37f ? 0.0f : vj;
+    m[j] = mj;
+    v[j] = vj;
+    w[j] -= c.step_size * mj / (sqrtf (vj) * c.inv_sqrt_bias2 + c.epsilon);
+  }
+}
+
+static void
+momentum (float mu, float rate, float *restrict w, float *restrict v,
+    const float *restrict g, size_t n)
+{
+  for (size_t j = 0; j < n; j++) {
+    float vj = __builtin_fmaf (mu, v[j], g[j]);
+    vj = fabsf (vj) < 1e-30f ? 0.0f : vj;
+    v[j] = vj;
+    w[j] = __builtin_fmaf (-rate, vj, w[j]);
+  }
+}
+
+static inline double
+add_lanes8 (const double *lane)
+{
+  double four[4], two[2];
+
+  for (int i = 0; i < 4; i++)
+    four[i] = lane[i] + lane[i + 4];
+  for (int i = 0; i < 2; i++)
+    two[i] = four[i] + four[i + 2];
+  return two[0] + two[1];
+}
+
+static inline void
+add_row_sums (double (*lanes)[8], const float *x, const float *y, size_t n)
+{
+  for (size_t i = 0; i < n; i++) {
+    double a = x[i], b = y[i], e = a - b;
+    lanes[0][i] += e * e;
+    lanes[1][i] += a * a;
+    lanes[2][i] += b * b;
+    lanes[3][i] += a * b;
+  }
+}
+
+static void
+row_sums (const float *x, const float *y, size_t d, SaeRowSums *sums)
+{
+  double lanes[4][8] = {{0}};
+  size_t j = 0;
+
+  for (; j + 8 <= d; j += 8)
+    add_row_sums (lanes, x + j, y + j, 8);
+  add_row_sums (lanes, x + j, y + j, d - j);
+  sums->error2 = add_lanes8 (lanes[0]);
+  sums->x2 = add_lanes8 (lanes[1]);
+  sums->y2 = add_lanes8 (lanes[2]);
+  sums->product = add_lanes8 (lanes[3]);
+}
+
+static void
+welford (double *restrict mean, double *restrict m2, double inv_count,
+    const float *restrict x, size_t d)
+{
+  for (size_t j = 0; j < d; j++) {
+    double delta = x[j] - mean[j];
+    mean[j] += delta * inv_count;
+    m2[j] += delta * (x[j] - mean[j]);
+  }
+}
+
+/* x·0 is 0 for finite x and NaN otherwise; the sum keeps a NaN. */
+static int
+all_finite (const float *x, size_t n)
+{
+  float lane[16] = {0}, sum = 0;
+  size_t j = 0;
+
+  for (; j + 16 <= n; j += 16)
+    for (int i = 0; i < 16; i++)
+      lane[i] += x[j + i] * 0.0f;
+  for (; j < n; j++)
+    sum += x[j] * 0.0f;
+  for (int i = 0; i < 16; i++)
+    sum += lane[i];
+  return sum == 0.0f;
+}
+
+/* Table entries that every level takes from here. */
+#define SAE_ELEMENTWISE_ENTRIES                                                \
+  .add = add, .subtract = subtract, .add_scaled = add_scaled, .scale = scale,  \
+  .scaled_difference = scaled_difference, .adam = adam, .momentum = momentum,  \
+  .row_sums = row_sums, .welford = welford, .all_finite = all_finite

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "sae-model.h"
+#include "workspace.h"
+
+const SaeNet *sae_model_get_net (SaeModel *model);
+
+/* Takes the four arrays (64-byte aligned, freed with free()), also when it
+ * fails; @net's pointers are those arrays. @metadata (nullable) is borrowed.
+ * Refuses weights that are not finite. */
+SaeModel *sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc,
+    float *W_dec, float *b_dec, GHashTable *metadata, GError **error);
+
+SaeNet sae_net_from_config (const SaeConfig *config);

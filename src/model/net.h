@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The numbers of an autoencoder without their owner: what an immutable model
+ * and a trainer in the middle of a run have in common. */
+#pragma once
+
+#include "kernels.h"
+#include "sae-enums.h"
+
+typedef struct {
+  guint d_in, d_out, d_sae;
+  guint k;
+  SaeSparsity sparsity;
+  SaeTies ties;
+  gboolean pre_bias;
+  const float *W_enc; /* [d_sae, d_in]: row i reads latent i */
+  const float *b_enc; /* [d_sae] */
+  const float *W_dec; /* [d_sae, d_out]: row i writes latent i */
+  const float *b_dec; /* [d_out] */
+} SaeNet;
+
+/* Checks the sizes and the rule against each other: d_in, d_out, d_sae in
+ * range, 1 ≤ k ≤ d_sae for top-k, d_in = d_out with pre-bias. */
+gboolean sae_net_check (const SaeNet *net, GError **error);
+
+/* n floats on a 64-byte boundary, zeroed; NULL with SAE_ERROR_NO_SPACE. Freed
+ * with g_free(). @what names them in the error. */
+float *
+sae_floats_new (gsize rows, gsize columns, const char *what, GError **error);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib-object.h>
+#include "sae-error.h"
+
+G_BEGIN_DECLS
+
+/**
+ * SaeSparsity:
+ * @SAE_SPARSITY_AUTO: from the model, else top-k
+ * @SAE_SPARSITY_TOP_K: relu, then the k largest of each row
+ *   (Gao et al. 2024, "Scaling and evaluating sparse autoencoders")
+ * @SAE_SPARSITY_L1: relu; sparse through an L1 penalty in training
+ *   (Bricken et al. 2023, "Towards monosemanticity")
+ *
+ * How pre-activations become sparse latents.
+ */
+typedef enum {
+  SAE_SPARSITY_AUTO,
+  SAE_SPARSITY_TOP_K,
+  SAE_SPARSITY_L1,
+} SaeSparsity;
+
+/**
+ * SaeTies:
+ * @SAE_TIES_LOWEST_INDEX: exactly k survive, the lower index first
+ * @SAE_TIES_KEEP_ALL: every value that equals or exceeds the k-th largest
+ *
+ * What top-k does with equal values at the k-th place.
+ */
+typedef enum {
+  SAE_TIES_LOWEST_INDEX,
+  SAE_TIES_KEEP_ALL,
+} SaeTies;
+
+/**
+ * SaeInit:
+ * @SAE_INIT_TIED: decoder rows random unit vectors, encoder equal to the
+ *   decoder (top-k) or to 2·d_in/d_sae times it (l1)
+ * @SAE_INIT_GLOROT: independent Glorot-uniform matrices, zero biases
+ *
+ * How an untrained model starts.
+ */
+typedef enum {
+  SAE_INIT_TIED,
+  SAE_INIT_GLOROT,
+} SaeInit;
+
+/**
+ * SaeReduction:
+ * @SAE_REDUCTION_AUTO: mean for top-k, sum for l1
+ * @SAE_REDUCTION_MEAN: squared error as the mean over n·d_out, L1 as the mean
+ *   over n·d_sae
+ * @SAE_REDUCTION_SUM: squared error summed over d_out, L1 summed over latents
+ *   and weighted by the decoder norms, both as means over the n rows
+ *   (SAELens, Anthropic)
+ *
+ * How the parts of the training loss are reduced.
+ */
+typedef enum {
+  SAE_REDUCTION_AUTO,
+  SAE_REDUCTION_MEAN,
+  SAE_REDUCTION_SUM,
+} SaeReduction;
+
+/**
+ * SaeNormalize:
+ * @SAE_NORMALIZE_AUTO: scale from the first rows, so that the scale of the
+ *   stream does not matter to the optimiser
+ * @SAE_NORMALIZE_NONE: train on the numbers as they come
+ *
+ * Whether training is made independent of the scale of the stream.
+ */
+typedef enum {
+  SAE_NORMALIZE_AUTO,
+  SAE_NORMALIZE_NONE,
+} SaeNormalize;
+
+/**
+ * SaeOptimizer:
+ * @SAE_OPTIMIZER_ADAM: Adam with bias correction (Kingma and Ba 2015)
+ * @SAE_OPTIMIZER_SGD: gradient descent with momentum
+ *   (Sutskever et al. 2013, as PyTorch writes it: v = μ·v + g, w −= η·v)
+ *
+ * The update rule of the trainer.
+ */
+typedef enum {
+  SAE_OPTIMIZER_ADAM,
+  SAE_OPTIMIZER_SGD,
+} SaeOptimizer;
+
+/**
+ * SaeSchedule:
+ * @SAE_SCHEDULE_AUTO: linear where the length of the run is known, else
+ *   constant
+ * @SAE_SCHEDULE_CONSTANT: the learning rate stays
+ * @SAE_SCHEDULE_LINEAR: falls linearly to 0 over the last fifth of the run
+ * @SAE_SCHEDULE_COSINE: falls to 0 as half a cosine, from the warm-up on
+ *
+ * How the learning rate changes after the warm-up.
+ */
+typedef enum {
+  SAE_SCHEDULE_AUTO,
+  SAE_SCHEDULE_CONSTANT,
+  SAE_SCHEDULE_LINEAR,
+  SAE_SCHEDULE_COSINE,
+} SaeSchedule;
+
+/**
+ * SaeDecoderNorm:
+ * @SAE_DECODER_NORM_UNIT: each row of W_dec is kept at norm 1 and the part of
+ *   its gradient along it removed
+ * @SAE_DECODER_NORM_FREE: rows of W_dec move freely
+ *
+ * What is done to the rows of W_dec in training.
+ */
+typedef enum {
+  SAE_DECODER_NORM_UNIT,
+  SAE_DECODER_NORM_FREE,
+} SaeDecoderNorm;
+
+G_END_DECLS

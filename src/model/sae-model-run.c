@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Running a model: the public calls around encode.c and decode.c. */
+#include "model.h"
+
+#include "latents.h"
+
+/* Rows from which threads are worth starting for a single call. */
+#define THREADED_ROWS 64
+
+/* Rows of @width floats in @x. */
+static gboolean
+count_rows (GBytes *x, guint width, gsize *n_rows, GError **error)
+{
+  gsize size = g_bytes_get_size (x), row = (gsize) width * sizeof (float);
+
+  *n_rows = size / row;
+  if (size % row == 0 && *n_rows <= G_MAXUINT)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "x: expected whole rows of %u floats (%" G_GSIZE_FORMAT
+      " bytes), got %" G_GSIZE_FORMAT " bytes",
+      width, row, size);
+  return FALSE;
+}
+
+static SaeWorkspace *
+workspace_for (gsize n_rows)
+{
+  return sae_workspace_new (n_rows < THREADED_ROWS ? 1 : 0);
+}
+
+/**
+ * sae_model_encode:
+ * @model: a model
+ * @x: float32 [n_rows, d_in], native endianness
+ * @error: return location
+ *
+ * latents = rule ((x − [pre_bias] b_dec) W_encᵀ + b_enc). The bits do not
+ * depend on the other rows, the number of threads or the machine's SIMD
+ * level. %SAE_ERROR_NON_FINITE when a row holds a NaN or an infinity.
+ *
+ * For a stream of buffers use sae_model_encode_rows(), which keeps its
+ * memory and threads.
+ *
+ * Returns: (transfer full): the latents of each row
+ * Since: 0.1
+ */
+SaeLatents *
+sae_model_encode (SaeModel *model, GBytes *x, GError **error)
+{
+  g_autoptr (SaeWorkspace) workspace = NULL;
+  SaeSparseRows rows;
+  gsize n_rows;
+
+  if (!count_rows (x, sae_model_get_net (model)->d_in, &n_rows, error))
+    return NULL;
+  workspace = workspace_for (n_rows);
+  if (!sae_net_encode (sae_model_get_net (model), workspace,
+          g_bytes_get_data (x, NULL), n_rows, &rows, error))
+    return NULL;
+  return sae_latents_new_copy (&rows, sae_model_get_net (model)->d_sae);
+}
+
+static gboolean
+check_d_sae (SaeModel *model, SaeLatents *latents, GError **error)
+{
+  guint d_sae = sae_latents_get_d_sae (latents);
+
+  if (d_sae == sae_model_get_net (model)->d_sae)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "latents: expected %u of them, got %u", sae_model_get_net (model)->d_sae,
+      d_sae);
+  return FALSE;
+}
+
+static GBytes *
+decode (SaeModel *model, SaeWorkspace *workspace, const SaeSparseRows *rows,
+    GError **error)
+{
+  gsize n_rows = rows->n_rows, d_out = sae_model_get_net (model)->d_out;
+  g_autofree float *x_hat = sae_floats_new (n_rows, d_out, "x_hat", error);
+
+  if (!x_hat || !sae_net_decode (sae_model_get_net (model), workspace, rows,
+                    x_hat, error))
+    return NULL;
+  return g_bytes_new_take (g_steal_pointer (&x_hat),
+      n_rows * d_out * sizeof (float));
+}
+
+/**
+ * sae_model_decode:
+ * @model: a model
+ * @latents: latents of a model with as many
+ * @error: return location
+ *
+ * x_hat = latents W_dec + b_dec.
+ *
+ * Returns: (transfer full): float32 [n_rows, d_out]
+ * Since: 0.1
+ */
+GBytes *
+sae_model_decode (SaeModel *model, SaeLatents *latents, GError **error)
+{
+  SaeSparseRows rows = sae_latents_get_rows (latents);
+  g_autoptr (SaeWorkspace) workspace = NULL;
+
+  if (!check_d_sae (model, latents, error))
+    return NULL;
+  workspace = workspace_for (rows.n_rows);
+  return decode (model, workspace, &rows, error);
+}
+
+/**
+ * sae_model_forward:
+ * @model: a model
+ * @x: float32 [n_rows, d_in]
+ * @latents: (out) (optional) (transfer full): the latents of each row
+ * @error: return location
+ *
+ * Encodes and decodes.
+ *
+ * Returns: (transfer full): float32 [n_rows, d_out], the reconstruction
+ * Since: 0.1
+ */
+GBytes *
+sae_model_forward (SaeModel *model, GBytes *x, SaeLatents **latents,
+    GError **error)
+{
+  g_autoptr (SaeWorkspace) workspace = NULL;
+  g_autoptr (GBytes) x_hat = NULL;
+  SaeSparseRows rows;
+  gsize n_rows;
+
+  if (!count_rows (x, sae_model_get_net (model)->d_in, &n_rows, error))
+    return NULL;
+  workspace = workspace_for (n_rows);
+  if (!sae_net_encode (sae_model_get_net (model), workspace,
+          g_bytes_get_data (x, NULL), n_rows, &rows, error))
+    return NULL;
+  x_hat = decode (model, workspace, &rows, error);
+  if (x_hat && latents)
+    *latents = sae_latents_new_copy (&rows, sae_model_get_net (model)->d_sae);
+  return g_steal_pointer (&x_hat);
+}
+
+/**
+ * sae_model_encode_rows: (skip)
+ * @model: a model
+ * @workspace: scratch, of this thread
+ * @x: [n_rows, d_in]
+ * @n_rows: number of rows
+ * @offsets: (out): [n_rows + 1]; row r owns the places offsets[r] …
+ *   offsets[r + 1] − 1
+ * @indices: (out): the latents of each row, ascending
+ * @values: (out): their values
+ * @error: return location
+ *
+ * sae_model_encode() for streams: allocates nothing once @workspace has grown.
+ * The results belong to @workspace and hold until it is used again.
+ *
+ * Returns: whether it worked
+ * Since: 0.1
+ */
+gboolean
+sae_model_encode_rows (SaeModel *model, SaeWorkspace *workspace, const float *x,
+    gsize n_rows, const gsize **offsets, const guint32 **indices,
+    const float **values, GError **error)
+{
+  SaeSparseRows rows;
+
+  if (!sae_net_encode (sae_model_get_net (model), workspace, x, n_rows, &rows,
+          error))
+    return FALSE;
+  *offsets = rows.offsets;
+  *indices = rows.index;
+  *values = rows.value;
+  return TRUE;
+}
+
+/**
+ * sae_model_decode_rows: (skip)
+ * @model: a model
+ * @workspace: scratch, of this thread
+ * @offsets: [n_rows + 1]
+ * @indices: the latents of each row, in any order; equal ones add up
+ * @values: their values
+ * @n_rows: number of rows
+ * @x_hat: (out caller-allocates): [n_rows, d_out]
+ * @error: return location
+ *
+ * sae_model_decode() for streams. %SAE_ERROR_FORMAT when the rows are not
+ * what they should be; @x_hat is then untouched.
+ *
+ * Returns: whether it worked
+ * Since: 0.1
+ */
+gboolean
+sae_model_decode_rows (SaeModel *model, SaeWorkspace *workspace,
+    const gsize *offsets, const guint32 *indices, const float *values,
+    gsize n_rows, float *x_hat, GError **error)
+{
+  SaeSparseRows rows = {n_rows, offsets, indices, values};
+
+  return sae_sparse_rows_check (&rows, sae_model_get_net (model)->d_sae,
+             error) &&
+         sae_net_decode (sae_model_get_net (model), workspace, &rows, x_hat,
+             error);
+}
+
+/**
+ * sae_model_decode_dense: (skip)
+ * @model: a model
+ * @workspace: scratch, of this thread
+ * @latents: [n_rows, d_sae]; 0 is inactive
+ * @n_rows: number of rows
+ * @x_hat: (out caller-allocates): [n_rows, d_out]
+ * @error: return location
+ *
+ * sae_model_decode_rows() for dense codes, with the same bits.
+ *
+ * Returns: whether it worked
+ * Since: 0.1
+ */
+gboolean
+sae_model_decode_dense (SaeModel *model, SaeWorkspace *workspace,
+    const float *latents, gsize n_rows, float *x_hat, GError **error)
+{
+  SaeSparseRows rows;
+
+  return sae_workspace_gather (workspace, latents, n_rows,
+             sae_model_get_net (model)->d_sae, &rows, error) &&
+         sae_net_decode (sae_model_get_net (model), workspace, &rows, x_hat,
+             error);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * latents = TopK(relu(pre)) (Gao et al. 2024, section 2.3): the k largest
+ * positive pre-activations of a row. Ties at the k-th place: exactly k
+ * survive, the lower index first; or all of them with keep-all. */
+#include "sparsity.h"
+
+#include <math.h>
+#include <string.h>
+
+static gsize
+capacity (const SaeNet *net)
+{
+  return net->ties == SAE_TIES_KEEP_ALL ? net->d_sae : net->k;
+}
+
+static float
+first_threshold (const SaeNet *net)
+{
+  return 0.0f;
+}
+
+static inline void
+swap (float *a, float *b)
+{
+  float c = *a;
+  *a = *b;
+  *b = c;
+}
+
+/* The k-th largest (k from 1) of n values without NaN; reorders them.
+ * Hoare's quickselect, the pivot a median of three. */
+static float
+select_kth_largest (float *v, gsize n, gsize k)
+{
+  gsize lo = 0, hi = n - 1, at = k - 1;
+
+  while (lo < hi) {
+    gsize mid = lo + (hi - lo) / 2, i = lo, j = hi;
+    if (v[mid] > v[lo])
+      swap (&v[mid], &v[lo]);
+    if (v[hi] > v[lo])
+      swap (&v[hi], &v[lo]);
+    if (v[hi] > v[mid])
+      swap (&v[hi], &v[mid]);
+    float pivot = v[mid];
+    while (i <= j) {
+      while (v[i] > pivot)
+        i++;
+      while (v[j] < pivot)
+        j--;
+      if (i > j)
+        break;
+      swap (&v[i], &v[j]);
+      i++;
+      if (j == 0)
+        break;
+      j--;
+    }
+    if (at <= j)
+      hi = j;
+    else if (at >= i)
+      lo = i;
+    else
+      break;
+  }
+  return v[at];
+}
+
+/* Keeps what exceeds @kth and the first @n_equal of those that equal it. */
+static void
+keep_from (SaeCandidates *c, float kth, gsize n_equal)
+{
+  gsize kept = 0;
+
+  for (gsize i = 0; i < c->count; i++) {
+    if (c->value[i] < kth)
+      continue;
+    if (c->value[i] == kth) {
+      if (n_equal == 0)
+        continue;
+      n_equal--;
+    }
+    c->index[kept] = c->index[i];
+    c->value[kept++] = c->value[i];
+  }
+  c->count = kept;
+}
+
+static gsize
+count_above (const SaeCandidates *c, float value)
+{
+  gsize n = 0;
+
+  for (gsize i = 0; i < c->count; i++)
+    n += c->value[i] > value;
+  return n;
+}
+
+static void
+settle (const SaeNet *net, SaeCandidates *c, float *scratch)
+{
+  if (c->count < net->k)
+    return;
+  memcpy (scratch, c->value, c->count * sizeof (float));
+  float kth = select_kth_largest (scratch, c->count, net->k);
+  if (net->ties == SAE_TIES_KEEP_ALL) {
+    keep_from (c, kth, c->count);
+    /* an equal value must still get in */
+    c->threshold = nextafterf (kth, 0.0f);
+  } else {
+    keep_from (c, kth, net->k - count_above (c, kth));
+    c->threshold = kth;
+  }
+}
+
+const SaeSparsityRule sae_sparsity_top_k = {
+    .sparsity = SAE_SPARSITY_TOP_K,
+    .name = "topk",
+    .capacity = capacity,
+    .first_threshold = first_threshold,
+    .settle = settle,
+};

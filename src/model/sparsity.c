@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sparsity.h"
+
+static const SaeSparsityRule *const rules[] = {
+    &sae_sparsity_top_k,
+    &sae_sparsity_l1,
+};
+
+const SaeSparsityRule *
+sae_sparsity_find (SaeSparsity sparsity)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (rules); i++)
+    if (rules[i]->sparsity == sparsity)
+      return rules[i];
+  return NULL;
+}

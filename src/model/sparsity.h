@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The list of sparsity rules. To add one: a file sparsity-<name>.c with its
+ * SaeSparsityRule, a value in SaeSparsity, and a row in sparsity.c.
+ *
+ * A row's pre-activations are scored block by block, ascending. What exceeds
+ * the row's running threshold is appended to its candidates; now and then the
+ * rule settles them, which drops what can no longer be active and raises the
+ * threshold. So no rule ever needs the whole row at once. */
+#pragma once
+
+#include "net.h"
+
+/* The latents of one row that may still be active, indices ascending. */
+typedef struct {
+  guint32 *index;
+  float *value; /* pre-activations, all above the threshold */
+  gsize count;
+  float threshold; /* the next candidate must exceed it */
+} SaeCandidates;
+
+typedef struct {
+  SaeSparsity sparsity;
+  /* What SAELens calls a model of this rule; for messages. */
+  const char *name;
+  /* Most candidates of a row that can be left after settling. */
+  gsize (*capacity) (const SaeNet *net);
+  /* The threshold before anything was seen. */
+  float (*first_threshold) (const SaeNet *net);
+  /* Drops candidates that cannot be active and raises the threshold;
+   * @scratch has room for as many floats as there are candidates. After the
+   * last block what is left is active. */
+  void (*settle) (const SaeNet *net, SaeCandidates *candidates, float *scratch);
+} SaeSparsityRule;
+
+/* NULL for an unknown rule and for auto. */
+const SaeSparsityRule *sae_sparsity_find (SaeSparsity sparsity);
+
+extern const SaeSparsityRule sae_sparsity_top_k;
+extern const SaeSparsityRule sae_sparsity_l1;

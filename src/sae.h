@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "sae-error.h"
+#include "sae-enums.h"
+#include "sae-latents.h"
+#include "sae-metrics.h"
+#include "sae-model.h"
+#include "sae-trainer.h"

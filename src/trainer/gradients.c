@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gradients.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LATENTS_PER_TASK 64
+#define ROWS_PER_TASK 64
+/* Columns of W_enc that one task sums over all latents. */
+#define COLUMNS_PER_TASK 128
+
+/* Places in SaeGradients.scratch. */
+enum {
+  G,
+  FIRST,
+  ROW,
+  H,
+  Q,
+  B_ENC,
+  B_DEC,
+  L1_DECAY,
+  L1_PART,
+  ROW_ERROR,
+  ROW_NORM
+};
+
+typedef struct {
+  SaeGradients *gradients;
+  const SaeKernels *kernels;
+  const float *target, *x_hat;
+  float *g, *q, *b_enc, *b_dec, *l1_decay;
+  double *l1_part;   /* [d_sae] */
+  double *row_error; /* [n]: ‖t − x̂‖² */
+  double *row_norm;  /* [n]: ‖x‖² */
+} Job;
+
+void
+sae_gradients_clear (SaeGradients *gradients)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (gradients->scratch); i++)
+    sae_scratch_clear (&gradients->scratch[i]);
+}
+
+static gboolean
+reserve (SaeGradients *gradients, gsize nnz, Job *job)
+{
+  SaeScratch *s = gradients->scratch;
+  gsize F = gradients->net->d_sae, d_out = gradients->net->d_out;
+
+  job->g = sae_scratch_reserve (&s[G], gradients->n * d_out, sizeof (float));
+  job->q = sae_scratch_reserve (&s[Q], nnz, sizeof (float));
+  job->b_enc = sae_scratch_reserve (&s[B_ENC], F, sizeof (float));
+  job->b_dec = sae_scratch_reserve (&s[B_DEC], d_out, sizeof (float));
+  job->l1_decay = sae_scratch_reserve (&s[L1_DECAY], F, sizeof (float));
+  job->l1_part = sae_scratch_reserve (&s[L1_PART], F, sizeof (double));
+  job->row_error =
+      sae_scratch_reserve (&s[ROW_ERROR], gradients->n, sizeof (double));
+  job->row_norm =
+      sae_scratch_reserve (&s[ROW_NORM], gradients->n, sizeof (double));
+  gradients->first = sae_scratch_reserve (&s[FIRST], F + 2, sizeof (gsize));
+  gradients->row = sae_scratch_reserve (&s[ROW], nnz, sizeof (guint32));
+  gradients->h = sae_scratch_reserve (&s[H], nnz, sizeof (float));
+  gradients->g = job->g;
+  gradients->q = job->q;
+  gradients->b_enc = job->b_enc;
+  gradients->b_dec = job->b_dec;
+  gradients->l1_decay = job->l1_decay;
+  return job->g && job->q && job->b_enc && job->b_dec && job->l1_decay &&
+         job->l1_part && job->row_error && job->row_norm && gradients->first &&
+         gradients->row && gradients->h;
+}
+
+/* ∂loss/∂x_hat is this times x̂ − t. */
+static double
+residual_factor (const SaeGradients *gradients)
+{
+  double factor = 2.0 / (double) gradients->n;
+
+  return gradients->reduction == SAE_REDUCTION_SUM
+             ? factor
+             : factor / gradients->net->d_out;
+}
+
+/* g = ∂loss/∂x_hat, and the squared norms of each row. */
+static void
+residual_task (guint task, guint worker, gpointer data)
+{
+  Job *job = data;
+  const SaeGradients *gradients = job->gradients;
+  gsize d = gradients->net->d_out, n = gradients->n;
+  gsize first = (gsize) task * ROWS_PER_TASK;
+  float factor = (float) residual_factor (gradients);
+
+  for (gsize r = first; r < MIN (first + ROWS_PER_TASK, n); r++) {
+    SaeRowSums sums;
+    job->kernels->scaled_difference (job->g + r * d, factor, job->x_hat + r * d,
+        job->target + r * d, d);
+    job->kernels->row_sums (job->target + r * d, job->x_hat + r * d, d, &sums);
+    job->row_error[r] = sums.error2;
+    const float *x = gradients->x + r * gradients->net->d_in;
+    job->kernels->row_sums (x, x, gradients->net->d_in, &sums);
+    job->row_norm[r] = sums.x2;
+  }
+}
+
+/* From rows to latents by counting: rows stay ascending within a latent.
+ * counts sit one place ahead, so that filling leaves first[] in place. */
+static void
+group_by_latent (SaeGradients *gradients, const SaeSparseRows *latents)
+{
+  gsize *first = (gsize *) gradients->first;
+  guint32 *row = (guint32 *) gradients->row;
+  float *h = (float *) gradients->h;
+  gsize F = gradients->net->d_sae, nnz = latents->offsets[latents->n_rows];
+
+  memset (first, 0, (F + 2) * sizeof *first);
+  for (gsize p = 0; p < nnz; p++)
+    first[latents->index[p] + 2]++;
+  for (gsize i = 2; i < F + 2; i++)
+    first[i] += first[i - 1];
+  for (gsize r = 0; r < latents->n_rows; r++)
+    for (gsize p = latents->offsets[r]; p < latents->offsets[r + 1]; p++) {
+      gsize place = first[latents->index[p] + 1]++;
+      row[place] = (guint32) r;
+      h[place] = latents->value[p];
+    }
+}
+
+/* q, ∂b_enc and the L1 terms of one latent. */
+static void
+latent_gradients (Job *job, guint i)
+{
+  const SaeGradients *gradients = job->gradients;
+  gsize d = gradients->net->d_out, n = gradients->n;
+  const float *W_dec = gradients->net->W_dec + i * d;
+  gboolean sum = gradients->reduction == SAE_REDUCTION_SUM;
+  double norm = 1.0, h_sum = 0.0, factor;
+  float l1_term, b_enc = 0.0f;
+
+  factor = gradients->l1_coeff / (double) n;
+  if (sum)
+    norm = sqrt ((double) job->kernels->dot (W_dec, W_dec, d));
+  else
+    factor /= gradients->net->d_sae;
+  l1_term = (float) (factor * norm);
+  for (gsize p = gradients->first[i]; p < gradients->first[i + 1]; p++) {
+    const float *g = job->g + gradients->row[p] * d;
+    job->q[p] = job->kernels->dot (g, W_dec, d) + l1_term;
+    b_enc += job->q[p];
+    h_sum += gradients->h[p];
+  }
+  job->b_enc[i] = b_enc;
+  job->l1_part[i] = h_sum * norm;
+  job->l1_decay[i] = sum && norm > 0 ? (float) (factor * h_sum / norm) : 0;
+}
+
+static void
+latents_task (guint task, guint worker, gpointer data)
+{
+  Job *job = data;
+  guint first = task * LATENTS_PER_TASK;
+  guint last = MIN (first + LATENTS_PER_TASK, job->gradients->net->d_sae);
+
+  for (guint i = first; i < last; i++)
+    latent_gradients (job, i);
+}
+
+/* ∂b_dec for a slice of columns: rows and latents ascending. */
+static void
+b_dec_task (guint task, guint worker, gpointer data)
+{
+  Job *job = data;
+  const SaeGradients *gradients = job->gradients;
+  const SaeNet *net = gradients->net;
+  gsize d = net->d_out, begin = (gsize) task * COLUMNS_PER_TASK;
+  gsize n = MIN (COLUMNS_PER_TASK, d - begin);
+  float *b_dec = job->b_dec + begin;
+
+  memset (b_dec, 0, n * sizeof *b_dec);
+  for (gsize r = 0; r < gradients->n; r++)
+    job->kernels->add (b_dec, job->g + r * d + begin, n);
+  if (!net->pre_bias)
+    return;
+  for (guint i = 0; i < net->d_sae; i++)
+    if (sae_gradients_is_active (gradients, i))
+      job->kernels->add_scaled (b_dec, -job->b_enc[i],
+          net->W_enc + i * d + begin, n);
+}
+
+static void
+add_losses (SaeGradients *gradients, const Job *job)
+{
+  double n = (double) gradients->n, error2 = 0, l1 = 0;
+
+  for (gsize r = 0; r < gradients->n; r++)
+    error2 += job->row_error[r];
+  for (guint i = 0; i < gradients->net->d_sae; i++)
+    l1 += job->l1_part[i];
+  gradients->mse = error2 / n;
+  gradients->l1 = l1 / n;
+  if (gradients->reduction != SAE_REDUCTION_SUM) {
+    gradients->mse /= gradients->net->d_out;
+    gradients->l1 /= gradients->net->d_sae;
+  }
+  gradients->loss = gradients->mse + gradients->l1_coeff * gradients->l1;
+}
+
+/* By Cauchy and Schwarz: |Σ_s q_s x_sj|² ≤ Σ q² · Σ x², and the same for
+ * Σ_s h_s g_sj; b_enc and b_dec are sums of fewer of those terms. */
+static void
+find_bound (SaeGradients *gradients, const Job *job)
+{
+  double factor = residual_factor (gradients), x2 = 1, g2 = 1, h2 = 1, q2 = 1;
+  gsize nnz = gradients->first[gradients->net->d_sae];
+
+  for (gsize r = 0; r < gradients->n; r++) {
+    x2 += job->row_norm[r];
+    g2 += factor * factor * job->row_error[r];
+  }
+  for (gsize p = 0; p < nnz; p++) {
+    h2 += (double) gradients->h[p] * gradients->h[p];
+    q2 += (double) gradients->q[p] * gradients->q[p];
+  }
+  gradients->bound =
+      sqrt (MAX (q2 * (x2 + (double) nnz), g2 * (h2 + (double) gradients->n)));
+}
+
+static guint
+count_tasks (gsize n, gsize per_task)
+{
+  return (guint) ((n + per_task - 1) / per_task);
+}
+
+gboolean
+sae_gradients_compute (SaeGradients *gradients, const SaeSparseRows *latents,
+    const float *target, const float *x_hat, GError **error)
+{
+  const SaeNet *net = gradients->net;
+  SaePool *pool = gradients->workspace->pool;
+  Job job = {gradients, sae_kernels (), target, x_hat};
+
+  if (!reserve (gradients, latents->offsets[latents->n_rows], &job)) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+        "train: no memory for the gradients of %" G_GSIZE_FORMAT " rows",
+        gradients->n);
+    return FALSE;
+  }
+  sae_pool_run (pool, count_tasks (gradients->n, ROWS_PER_TASK), residual_task,
+      &job);
+  group_by_latent (gradients, latents);
+  sae_pool_run (pool, count_tasks (net->d_sae, LATENTS_PER_TASK), latents_task,
+      &job);
+  sae_pool_run (pool, count_tasks (net->d_out, COLUMNS_PER_TASK), b_dec_task,
+      &job);
+  add_losses (gradients, &job);
+  find_bound (gradients, &job);
+  return TRUE;
+}
+
+void
+sae_gradients_row (const SaeGradients *gradients, guint i, float *W_enc_row,
+    float *W_dec_row)
+{
+  const SaeNet *net = gradients->net;
+  const SaeKernels *kernels = sae_kernels ();
+  gsize first = gradients->first[i], n = gradients->first[i + 1] - first;
+
+  kernels->combine (W_enc_row, net->d_in, gradients->q + first,
+      gradients->row + first, n, gradients->x, net->d_in);
+  kernels->combine (W_dec_row, net->d_out, gradients->h + first,
+      gradients->row + first, n, gradients->g, net->d_out);
+  if (gradients->l1_decay[i] != 0.0f)
+    kernels->add_scaled (W_dec_row, gradients->l1_decay[i],
+        net->W_dec + (gsize) i * net->d_out, net->d_out);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Gradients of the loss of one batch, for the active latents only, since the
+ * others have none. With g = ∂loss/∂x_hat and, over active (s, i),
+ *   q_si   = ∂loss/∂pre_si = g_s·W_dec[i] + L1 term
+ *   W_enc[i]: Σ_s q_si x_s        W_dec[i]: Σ_s h_si g_s + L1 term
+ *   b_enc[i]: Σ_s q_si            b_dec: Σ_s g_s − [pre_bias] Σ_i (Σ_s q_si)
+ * W_enc[i] The loss is that of SaeReduction: mean: Σ‖t − x̂‖²/(n·d_out) +
+ * l1_coeff·Σ h/(n·d_sae) sum:  Σ‖t − x̂‖²/n + l1_coeff·Σ h_si ‖W_dec,i‖/n  */
+#pragma once
+
+#include "workspace.h"
+
+typedef struct {
+  /* of the batch */
+  const SaeNet *net;
+  SaeWorkspace *workspace;
+  const float *x; /* [n, d_in], less b_dec with pre-bias */
+  gsize n;
+  SaeReduction reduction;
+  double l1_coeff;
+
+  /* results */
+  const float *g;        /* [n, d_out] */
+  const gsize *first;    /* [d_sae + 1]: places of latent i in the next three */
+  const guint32 *row;    /* rows in which it is active, ascending */
+  const float *h, *q;    /* its value there, and ∂loss/∂pre */
+  const float *b_enc;    /* [d_sae] */
+  const float *b_dec;    /* [d_out] */
+  const float *l1_decay; /* [d_sae]: the L1 term of W_dec[i] is this times it */
+  double loss, mse, l1;  /* the whole and its parts, L1 without coefficient */
+  double bound;          /* no number of a gradient is larger than this */
+
+  /*< private >*/
+  SaeScratch scratch[11];
+} SaeGradients;
+
+void sae_gradients_clear (SaeGradients *gradients);
+
+/* Everything but the rows of W_enc and W_dec, for the batch in the first
+ * fields: @target and @x_hat [n, d_out]. FALSE when memory is exhausted. */
+gboolean
+sae_gradients_compute (SaeGradients *gradients, const SaeSparseRows *latents,
+    const float *target, const float *x_hat, GError **error);
+
+/* Whether latent @i was active in the batch. */
+static inline gboolean
+sae_gradients_is_active (const SaeGradients *gradients, guint i)
+{
+  return gradients->first[i + 1] > gradients->first[i];
+}
+
+/* Gradients of row @i of W_enc [d_in] and W_dec [d_out]. */
+void sae_gradients_row (const SaeGradients *gradients, guint i,
+    float *W_enc_row, float *W_dec_row);

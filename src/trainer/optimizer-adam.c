@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Adam (Kingma and Ba 2015, algorithm 1), bias-corrected. */
+#include "optimizer.h"
+
+#include <math.h>
+
+static SaeOptimizerConstants
+prepare (const SaeTrainerOptions *options, guint64 step, double rate)
+{
+  double t = (double) step;
+
+  return (SaeOptimizerConstants){
+      .adam =
+          {
+              .beta1 = (float) options->beta1,
+              .beta2 = (float) options->beta2,
+              .step_size = (float) (rate / (1.0 - pow (options->beta1, t))),
+              .inv_sqrt_bias2 =
+                  (float) (1.0 / sqrt (1.0 - pow (options->beta2, t))),
+              .epsilon = (float) options->epsilon,
+          },
+  };
+}
+
+static void
+update (const SaeOptimizerConstants *constants, float *w,
+    float *const moments[SAE_MAX_MOMENTS], const float *g, gsize n)
+{
+  sae_kernels ()->adam (&constants->adam, w, moments[0], moments[1], g, n);
+}
+
+const SaeOptimizerRule sae_optimizer_adam = {
+    .optimizer = SAE_OPTIMIZER_ADAM,
+    .n_moments = 2,
+    .prepare = prepare,
+    .update = update,
+};

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Gradient descent with momentum: v = μ·v + g, w −= η·v (Sutskever et al.
+ * 2013, with the rate outside as PyTorch has it). */
+#include "optimizer.h"
+
+static SaeOptimizerConstants
+prepare (const SaeTrainerOptions *options, guint64 step, double rate)
+{
+  return (SaeOptimizerConstants){
+      .sgd = {.momentum = (float) options->momentum, .rate = (float) rate},
+  };
+}
+
+static void
+update (const SaeOptimizerConstants *constants, float *w,
+    float *const moments[SAE_MAX_MOMENTS], const float *g, gsize n)
+{
+  sae_kernels ()->momentum (constants->sgd.momentum, constants->sgd.rate, w,
+      moments[0], g, n);
+}
+
+const SaeOptimizerRule sae_optimizer_sgd = {
+    .optimizer = SAE_OPTIMIZER_SGD,
+    .n_moments = 1,
+    .prepare = prepare,
+    .update = update,
+};

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * One row of the table for each option: it is all that a new option needs. */
+#include "options.h"
+
+#include <math.h>
+
+#include "sae-enum-types.h"
+#include "sae-trainer.h"
+#include "schedule.h"
+
+/* What an option is kept as. */
+typedef enum {
+  KIND_UINT,
+  KIND_UINT64,
+  KIND_INT64,
+  KIND_DOUBLE,
+  KIND_BOOLEAN,
+  KIND_ENUM
+} Kind;
+
+typedef struct {
+  const char *name, *blurb;
+  Kind kind;
+  gsize offset;
+  double minimum, maximum, fallback;
+  GType (*enum_type) (void);
+  gboolean live;
+} Option;
+
+#define AT(field) G_STRUCT_OFFSET (SaeTrainerOptions, field)
+
+/* clang-format off */
+static const Option options_table[] = {
+  { "input-size", "Width of an input row (0 = from the stream)",
+    KIND_UINT, AT (d_in), 0, 1 << 28, 0 },
+  { "output-size", "Width of a target row, for transcoders (0 = input-size)",
+    KIND_UINT, AT (d_out), 0, 1 << 28, 0 },
+  { "dict-size", "Number of latents (0 = 4096)",
+    KIND_UINT, AT (d_sae), 0, 1 << 28, 0 },
+  { "top-k", "Latents kept per row (0 = 32)",
+    KIND_UINT, AT (k), 0, 1 << 28, 0 },
+  { "sparsity", "How pre-activations become sparse (auto = top-k)",
+    KIND_ENUM, AT (sparsity), 0, 0, SAE_SPARSITY_AUTO, sae_sparsity_get_type },
+  { "ties", "What top-k does with equal values",
+    KIND_ENUM, AT (ties), 0, 0, SAE_TIES_LOWEST_INDEX, sae_ties_get_type },
+  { "pre-bias", "Subtract b_dec from the input before encoding",
+    KIND_BOOLEAN, AT (pre_bias), 0, 1, 0 },
+  { "seed", "Random start: the same seed and input give the same bytes",
+    KIND_UINT64, AT (seed), 0, 18446744073709551615.0, 0 },
+  { "n-threads", "Threads for the mathematics (0 = one each processor)",
+    KIND_UINT, AT (n_threads), 0, 1024, 0 },
+  { "init", "How an untrained dictionary starts",
+    KIND_ENUM, AT (init), 0, 0, SAE_INIT_TIED, sae_init_get_type },
+  { "reduction", "How the parts of the loss are reduced "
+    "(auto = mean for top-k, sum for l1)",
+    KIND_ENUM, AT (reduction), 0, 0, SAE_REDUCTION_AUTO,
+    sae_reduction_get_type },
+  { "normalize", "Make training independent of the scale of the stream",
+    KIND_ENUM, AT (normalize), 0, 0, SAE_NORMALIZE_AUTO,
+    sae_normalize_get_type },
+  { "decoder-norm", "What is done to the rows of W_dec",
+    KIND_ENUM, AT (decoder_norm), 0, 0, SAE_DECODER_NORM_UNIT,
+    sae_decoder_norm_get_type },
+  { "batch-size", "Rows of one optimiser step, gathered over buffers",
+    KIND_UINT, AT (batch_size), 1, 1 << 24, 512 },
+  { "optimizer", "Update rule",
+    KIND_ENUM, AT (optimizer), 0, 0, SAE_OPTIMIZER_ADAM,
+    sae_optimizer_get_type },
+  { "momentum", "Momentum of sgd",
+    KIND_DOUBLE, AT (momentum), 0, 1, 0.9 },
+  { "beta1", "Decay of Adam's first moment",
+    KIND_DOUBLE, AT (beta1), 0, 1, 0.9 },
+  { "beta2", "Decay of Adam's second moment",
+    KIND_DOUBLE, AT (beta2), 0, 1, 0.999 },
+  { "epsilon", "Adam's epsilon",
+    KIND_DOUBLE, AT (epsilon), 0, 1, 1e-8 },
+  { "learning-rate", "Learning rate before warm-up and schedule "
+    "(0 = from dict-size and optimizer)",
+    KIND_DOUBLE, AT (learning_rate), 0, 1e6, 0, .live = TRUE },
+  { "l1-coeff", "Coefficient of the L1 part of the loss "
+    "(-1 = 0.001 with reduction mean, 5 with sum)",
+    KIND_DOUBLE, AT (l1_coeff), -1, 1e9, -1, .live = TRUE },
+  { "warmup-rows", "Rows over which the learning rate rises from 0 "
+    "(-1 = a twentieth of total-rows, 65536 where that is not known)",
+    KIND_INT64, AT (warmup_rows), -1, 9223372036854775807.0, -1 },
+  { "schedule", "How the learning rate falls",
+    KIND_ENUM, AT (schedule), 0, 0, SAE_SCHEDULE_AUTO,
+    sae_schedule_get_type },
+  { "total-rows", "Length of the run in rows, for the schedule "
+    "(0 = not known)",
+    KIND_UINT64, AT (total_rows), 0, 18446744073709551615.0, 0 },
+  { "dead-after", "Rows without firing after which a latent counts as dead",
+    KIND_UINT64, AT (dead_after), 1, 18446744073709551615.0, 65536 },
+  { "frozen", "Measure rows without training on them",
+    KIND_BOOLEAN, AT (frozen), 0, 1, 0, .live = TRUE },
+};
+/* clang-format on */
+
+guint
+sae_trainer_options_end (void)
+{
+  return G_N_ELEMENTS (options_table) + 1;
+}
+
+static guint64
+to_uint64 (double value)
+{
+  return value >= 18446744073709551615.0 ? G_MAXUINT64 : (guint64) value;
+}
+
+static GParamSpec *
+create_pspec (const Option *o)
+{
+  GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                      (o->live ? (GParamFlags) SAE_PARAM_LIVE : 0);
+
+  switch (o->kind) {
+    case KIND_UINT:
+      return g_param_spec_uint (o->name, NULL, o->blurb, (guint) o->minimum,
+          (guint) o->maximum, (guint) o->fallback, flags);
+    case KIND_UINT64:
+      return g_param_spec_uint64 (o->name, NULL, o->blurb,
+          to_uint64 (o->minimum), to_uint64 (o->maximum),
+          to_uint64 (o->fallback), flags);
+    case KIND_INT64:
+      return g_param_spec_int64 (o->name, NULL, o->blurb, (gint64) o->minimum,
+          G_MAXINT64, (gint64) o->fallback, flags);
+    case KIND_DOUBLE:
+      return g_param_spec_double (o->name, NULL, o->blurb, o->minimum,
+          o->maximum, o->fallback, flags);
+    case KIND_BOOLEAN:
+      return g_param_spec_boolean (o->name, NULL, o->blurb, o->fallback != 0,
+          flags);
+    case KIND_ENUM:
+    default:
+      return g_param_spec_enum (o->name, NULL, o->blurb, o->enum_type (),
+          (gint) o->fallback, flags);
+  }
+}
+
+void
+sae_trainer_options_install (GObjectClass *object_class)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (options_table); i++)
+    g_object_class_install_property (object_class, i + 1,
+        create_pspec (&options_table[i]));
+}
+
+void
+sae_trainer_options_init (SaeTrainerOptions *options,
+    GObjectClass *object_class)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (options_table); i++) {
+    GParamSpec *pspec =
+        g_object_class_find_property (object_class, options_table[i].name);
+    sae_trainer_options_set (options, i + 1,
+        g_param_spec_get_default_value (pspec));
+  }
+}
+
+gboolean
+sae_trainer_options_set (SaeTrainerOptions *options, guint id,
+    const GValue *value)
+{
+  const Option *o;
+
+  if (id == 0 || id > G_N_ELEMENTS (options_table))
+    return FALSE;
+  o = &options_table[id - 1];
+  switch (o->kind) {
+    case KIND_UINT:
+      G_STRUCT_MEMBER (guint, options, o->offset) = g_value_get_uint (value);
+      break;
+    case KIND_UINT64:
+      G_STRUCT_MEMBER (guint64, options, o->offset) =
+          g_value_get_uint64 (value);
+      break;
+    case KIND_INT64:
+      G_STRUCT_MEMBER (gint64, options, o->offset) = g_value_get_int64 (value);
+      break;
+    case KIND_DOUBLE:
+      G_STRUCT_MEMBER (double, options, o->offset) = g_value_get_double (value);
+      break;
+    case KIND_BOOLEAN:
+      G_STRUCT_MEMBER (gboolean, options, o->offset) =
+          g_value_get_boolean (value);
+      break;
+    case KIND_ENUM:
+      G_STRUCT_MEMBER (gint, options, o->offset) = g_value_get_enum (value);
+      break;
+  }
+  return TRUE;
+}
+
+gboolean
+sae_trainer_options_get (const SaeTrainerOptions *options, guint id,
+    GValue *value)
+{
+  const Option *o;
+
+  if (id == 0 || id > G_N_ELEMENTS (options_table))
+    return FALSE;
+  o = &options_table[id - 1];
+  switch (o->kind) {
+    case KIND_UINT:
+      g_value_set_uint (value, G_STRUCT_MEMBER (guint, options, o->offset));
+      break;
+    case KIND_UINT64:
+      g_value_set_uint64 (value, G_STRUCT_MEMBER (guint64, options, o->offset));
+      break;
+    case KIND_INT64:
+      g_value_set_int64 (value, G_STRUCT_MEMBER (gint64, options, o->offset));
+      break;
+    case KIND_DOUBLE:
+      g_value_set_double (value, G_STRUCT_MEMBER (double, options, o->offset));
+      break;
+    case KIND_BOOLEAN:
+      g_value_set_boolean (value,
+          G_STRUCT_MEMBER (gboolean, options, o->offset));
+      break;
+    case KIND_ENUM:
+      g_value_set_enum (value, G_STRUCT_MEMBER (gint, options, o->offset));
+      break;
+  }
+  return TRUE;
+}
+
+SaeTrainerOptions
+sae_trainer_options_resolve (const SaeTrainerOptions *options)
+{
+  SaeTrainerOptions o = *options;
+
+  if (o.d_out == 0)
+    o.d_out = o.d_in;
+  if (o.d_sae == 0)
+    o.d_sae = 4096;
+  if (o.sparsity == SAE_SPARSITY_AUTO)
+    o.sparsity = SAE_SPARSITY_TOP_K;
+  if (o.k == 0)
+    o.k = MIN (32, o.d_sae);
+  if (o.sparsity != SAE_SPARSITY_TOP_K)
+    o.k = 0;
+  if (o.reduction == SAE_REDUCTION_AUTO)
+    o.reduction = o.sparsity == SAE_SPARSITY_TOP_K ? SAE_REDUCTION_MEAN
+                                                   : SAE_REDUCTION_SUM;
+  if (o.l1_coeff < 0)
+    o.l1_coeff = o.reduction == SAE_REDUCTION_MEAN ? 1e-3 : 5.0;
+  if (o.learning_rate == 0)
+    o.learning_rate = sae_schedule_default_rate (&o);
+  if (o.warmup_rows < 0)
+    o.warmup_rows =
+        o.total_rows ? (gint64) MIN (o.total_rows / 20, G_MAXINT64) : 65536;
+  if (o.schedule == SAE_SCHEDULE_AUTO)
+    o.schedule = o.total_rows ? SAE_SCHEDULE_LINEAR : SAE_SCHEDULE_CONSTANT;
+  return o;
+}

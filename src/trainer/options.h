@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The options of a run: the properties of SaeTrainer as one value, so that a
+ * step works on a snapshot of them. */
+#pragma once
+
+#include "sae-model.h"
+
+typedef struct {
+  guint d_in, d_out, d_sae, k;
+  SaeSparsity sparsity;
+  SaeTies ties;
+  gboolean pre_bias;
+  guint64 seed;
+  SaeInit init;
+  SaeReduction reduction;
+  SaeNormalize normalize;
+  SaeDecoderNorm decoder_norm;
+  guint batch_size;
+  SaeOptimizer optimizer;
+  double momentum, beta1, beta2, epsilon;
+  double learning_rate; /* 0: from d_sae */
+  double l1_coeff;      /* < 0: from the reduction */
+  gint64 warmup_rows;   /* < 0: from total_rows */
+  SaeSchedule schedule;
+  guint64 total_rows; /* 0: not known */
+  guint64 dead_after;
+  guint n_threads;
+  gboolean frozen;
+} SaeTrainerOptions;
+
+/* Installs a property for each option; their ids are 1 and up. */
+void sae_trainer_options_install (GObjectClass *object_class);
+void sae_trainer_options_init (SaeTrainerOptions *options,
+    GObjectClass *object_class);
+/* FALSE for an id that is no option. */
+gboolean sae_trainer_options_set (SaeTrainerOptions *options, guint id,
+    const GValue *value);
+gboolean sae_trainer_options_get (const SaeTrainerOptions *options, guint id,
+    GValue *value);
+/* First property id that is free. */
+guint sae_trainer_options_end (void);
+
+/* Replaces auto by what it stands for. */
+SaeTrainerOptions
+sae_trainer_options_resolve (const SaeTrainerOptions *options);

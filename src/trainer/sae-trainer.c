@@ -1,0 +1,595 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sae-trainer.h"
+
+#include <string.h>
+
+#include "batch.h"
+#include "model.h"
+#include "options.h"
+#include "run.h"
+
+/**
+ * SaeTrainer:
+ *
+ * Trains a sparse autoencoder on rows as they come.
+ *
+ * Set the properties, then push rows with sae_trainer_push(), which gathers
+ * them into batches of #SaeTrainer:batch-size, or take steps of any size with
+ * sae_trainer_step(). sae_trainer_get_model() gives the dictionary at any
+ * time. Properties hold from the next start on; those with %SAE_PARAM_LIVE may
+ * change while it trains.
+ *
+ * All calls are safe from any thread; a step holds the lock that the others
+ * wait for. The same seed, options and rows give the same bytes, however the
+ * rows are cut into calls and whatever #SaeTrainer:n-threads is.
+ *
+ * Since: 0.1
+ */
+struct _SaeTrainer {
+  GObject parent_instance;
+
+  GMutex options_lock;
+  SaeTrainerOptions options; /* options_lock */
+
+  /* Held over a step, never while waiting for anything else. */
+  GMutex lock;
+  SaeRun *run;       /* lock; NULL until started */
+  SaeBatch batch;    /* lock */
+  gint64 started;    /* lock; monotonic µs of the first rows */
+  gint64 last_taken; /* lock; when metrics were last taken */
+};
+
+enum { PROP_STEPS, PROP_ROWS, N_OWN_PROPS };
+
+G_DEFINE_FINAL_TYPE (SaeTrainer, sae_trainer, G_TYPE_OBJECT)
+
+static void
+sae_trainer_set_property (GObject *object, guint id, const GValue *value,
+    GParamSpec *pspec)
+{
+  SaeTrainer *self = SAE_TRAINER (object);
+
+  g_mutex_lock (&self->options_lock);
+  if (!sae_trainer_options_set (&self->options, id, value))
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  g_mutex_unlock (&self->options_lock);
+}
+
+static void
+sae_trainer_get_property (GObject *object, guint id, GValue *value,
+    GParamSpec *pspec)
+{
+  SaeTrainer *self = SAE_TRAINER (object);
+  gboolean found;
+
+  if (id == sae_trainer_options_end () + PROP_STEPS) {
+    g_value_set_uint64 (value, sae_trainer_get_steps (self));
+    return;
+  }
+  if (id == sae_trainer_options_end () + PROP_ROWS) {
+    g_value_set_uint64 (value, sae_trainer_get_rows (self));
+    return;
+  }
+  g_mutex_lock (&self->options_lock);
+  found = sae_trainer_options_get (&self->options, id, value);
+  g_mutex_unlock (&self->options_lock);
+  if (!found)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+}
+
+static void
+clear_run (SaeTrainer *self)
+{
+  sae_batch_clear (&self->batch);
+  g_clear_pointer (&self->run, sae_run_free);
+  self->started = self->last_taken = 0;
+}
+
+static void
+sae_trainer_finalize (GObject *object)
+{
+  SaeTrainer *self = SAE_TRAINER (object);
+
+  clear_run (self);
+  g_mutex_clear (&self->lock);
+  g_mutex_clear (&self->options_lock);
+  G_OBJECT_CLASS (sae_trainer_parent_class)->finalize (object);
+}
+
+static void
+sae_trainer_class_init (SaeTrainerClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GParamFlags read_only = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+
+  object_class->set_property = sae_trainer_set_property;
+  object_class->get_property = sae_trainer_get_property;
+  object_class->finalize = sae_trainer_finalize;
+  sae_trainer_options_install (object_class);
+  g_object_class_install_property (object_class,
+      sae_trainer_options_end () + PROP_STEPS,
+      g_param_spec_uint64 ("steps", NULL, "Optimiser steps taken", 0,
+          G_MAXUINT64, 0, read_only));
+  g_object_class_install_property (object_class,
+      sae_trainer_options_end () + PROP_ROWS,
+      g_param_spec_uint64 ("rows", NULL, "Rows trained on", 0, G_MAXUINT64, 0,
+          read_only));
+}
+
+static void
+sae_trainer_init (SaeTrainer *self)
+{
+  g_mutex_init (&self->options_lock);
+  g_mutex_init (&self->lock);
+  sae_trainer_options_init (&self->options, G_OBJECT_GET_CLASS (self));
+}
+
+/**
+ * sae_trainer_new:
+ * @d_in: width of an input row; 0 to set #SaeTrainer:input-size later
+ * @d_sae: number of latents; 0 for the default
+ * @k: latents kept per row; 0 for the default
+ *
+ * Creates a trainer with default options. Nothing is allocated for the
+ * weights before it starts.
+ *
+ * Returns: (transfer full): a trainer
+ * Since: 0.1
+ */
+SaeTrainer *
+sae_trainer_new (guint d_in, guint d_sae, guint k)
+{
+  return g_object_new (SAE_TYPE_TRAINER, "input-size", d_in, "dict-size", d_sae,
+      "top-k", k, NULL);
+}
+
+static SaeTrainerOptions
+copy_options (SaeTrainer *self)
+{
+  SaeTrainerOptions options;
+
+  g_mutex_lock (&self->options_lock);
+  options = self->options;
+  g_mutex_unlock (&self->options_lock);
+  return options;
+}
+
+/* A size that was set must be the model's; one that was not, becomes it. */
+static gboolean
+adopt_size (const char *name, guint *set, guint model_has, GError **error)
+{
+  if (*set && *set != model_has) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "%s: expected the model's %u, got %u", name, model_has, *set);
+    return FALSE;
+  }
+  *set = model_has;
+  return TRUE;
+}
+
+static gboolean
+adopt_model (SaeTrainerOptions *options, SaeModel *model, GError **error)
+{
+  const SaeNet *net = sae_model_get_net (model);
+
+  if (!adopt_size ("input-size", &options->d_in, net->d_in, error) ||
+      !adopt_size ("output-size", &options->d_out, net->d_out, error) ||
+      !adopt_size ("dict-size", &options->d_sae, net->d_sae, error))
+    return FALSE;
+  if (options->k == 0)
+    options->k = net->k;
+  if (options->sparsity == SAE_SPARSITY_AUTO)
+    options->sparsity = net->sparsity;
+  options->pre_bias = net->pre_bias;
+  return TRUE;
+}
+
+/* Needs the lock. */
+static gboolean
+start (SaeTrainer *self, SaeModel *model, GError **error)
+{
+  SaeTrainerOptions options = copy_options (self);
+  SaeRun *run;
+  SaeBatch batch;
+
+  if (model && !adopt_model (&options, model, error))
+    return FALSE;
+  if (options.d_in == 0) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_STATE,
+        "input-size: expected the width of a row, got 0");
+    return FALSE;
+  }
+  options = sae_trainer_options_resolve (&options);
+  run = sae_run_new (&options, model, error);
+  if (!run)
+    return FALSE;
+  if (!sae_batch_init (&batch, run, error)) {
+    sae_run_free (run);
+    return FALSE;
+  }
+  clear_run (self);
+  self->run = run;
+  self->batch = batch;
+  return TRUE;
+}
+
+/**
+ * sae_trainer_start:
+ * @trainer: a trainer
+ * @error: return location
+ *
+ * Starts a run from #SaeTrainer:seed with the options as they are now; what
+ * was trained before is forgotten. Pushing rows does this by itself. Of use to
+ * have errors and allocations early. On failure the old run goes on.
+ *
+ * Returns: whether it started
+ * Since: 0.1
+ */
+gboolean
+sae_trainer_start (SaeTrainer *trainer, GError **error)
+{
+  gboolean ok;
+
+  g_mutex_lock (&trainer->lock);
+  ok = start (trainer, NULL, error);
+  g_mutex_unlock (&trainer->lock);
+  return ok;
+}
+
+/**
+ * sae_trainer_start_from:
+ * @trainer: a trainer
+ * @model: weights to start from
+ * @error: return location
+ *
+ * Starts a run from the weights of @model; optimiser, schedule and counters
+ * start anew. Sizes that were set must be the model's.
+ *
+ * Returns: whether it started
+ * Since: 0.1
+ */
+gboolean
+sae_trainer_start_from (SaeTrainer *trainer, SaeModel *model, GError **error)
+{
+  gboolean ok;
+
+  g_mutex_lock (&trainer->lock);
+  ok = start (trainer, model, error);
+  g_mutex_unlock (&trainer->lock);
+  return ok;
+}
+
+/**
+ * sae_trainer_reset:
+ * @trainer: a trainer
+ *
+ * Forgets the run; the options stay.
+ *
+ * Since: 0.1
+ */
+void
+sae_trainer_reset (SaeTrainer *trainer)
+{
+  g_mutex_lock (&trainer->lock);
+  clear_run (trainer);
+  g_mutex_unlock (&trainer->lock);
+}
+
+/* Needs the lock. Starts a run if there is none, and takes over the options
+ * that may change while it goes. */
+static gboolean
+prepare (SaeTrainer *self, GError **error)
+{
+  SaeTrainerOptions options;
+
+  if (!self->run && !start (self, NULL, error))
+    return FALSE;
+  if (!self->started)
+    self->started = self->last_taken = g_get_monotonic_time ();
+  options = copy_options (self);
+  self->run->options.frozen = options.frozen;
+  options.d_sae = self->run->options.d_sae;
+  options.d_out = self->run->options.d_out;
+  options.sparsity = self->run->options.sparsity;
+  options.reduction = self->run->options.reduction;
+  options = sae_trainer_options_resolve (&options);
+  self->run->options.learning_rate = options.learning_rate;
+  self->run->options.l1_coeff = options.l1_coeff;
+  return TRUE;
+}
+
+/* Needs the lock, and a run. */
+static gboolean
+count_rows (SaeTrainer *self, GBytes *x, GBytes *target, gsize *n_rows,
+    GError **error)
+{
+  const SaeNet *net = &self->run->net;
+  gsize size = g_bytes_get_size (x), row = net->d_in * sizeof (float);
+  gsize target_row = net->d_out * sizeof (float), expected;
+
+  *n_rows = size / row;
+  expected = *n_rows * target_row;
+  if (size % row != 0) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "x: expected whole rows of %u floats (%" G_GSIZE_FORMAT
+        " bytes), got %" G_GSIZE_FORMAT " bytes",
+        net->d_in, row, size);
+    return FALSE;
+  }
+  if (target ? g_bytes_get_size (target) != expected
+             : net->d_in != net->d_out) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "target: expected %" G_GSIZE_FORMAT
+        " rows of %u floats, got %s%" G_GSIZE_FORMAT " bytes",
+        *n_rows, net->d_out, target ? "" : "none, ",
+        target ? g_bytes_get_size (target) : 0);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static const float *
+floats_of (GBytes *bytes)
+{
+  return bytes ? g_bytes_get_data (bytes, NULL) : NULL;
+}
+
+/**
+ * sae_trainer_step:
+ * @trainer: a trainer
+ * @x: float32 [n_rows, d_in], any number of rows
+ * @target: (nullable): float32 [n_rows, d_out]; %NULL when the rows are their
+ *   own target, as in an autoencoder
+ * @error: return location
+ *
+ * One optimiser step on just these rows (and on those that
+ * sae_trainer_push() left pending). Rows with a NaN or an infinity are left
+ * out and counted.
+ *
+ * Returns: whether it worked
+ * Since: 0.1
+ */
+gboolean
+sae_trainer_step (SaeTrainer *trainer, GBytes *x, GBytes *target,
+    GError **error)
+{
+  gboolean ok;
+  gsize n_rows;
+
+  g_mutex_lock (&trainer->lock);
+  ok = prepare (trainer, error) &&
+       count_rows (trainer, x, target, &n_rows, error) &&
+       sae_batch_step (&trainer->batch, floats_of (x), floats_of (target),
+           n_rows, error);
+  g_mutex_unlock (&trainer->lock);
+  return ok;
+}
+
+/**
+ * sae_trainer_push:
+ * @trainer: a trainer
+ * @x: float32 [n_rows, d_in], any number of rows
+ * @target: (nullable): float32 [n_rows, d_out]; %NULL when the rows are their
+ *   own target, as in an autoencoder
+ * @error: return location
+ *
+ * Adds rows to the batch and takes a step whenever #SaeTrainer:batch-size of
+ * them are there. Rows with a NaN or an infinity are left out and counted.
+ *
+ * Returns: whether it worked
+ * Since: 0.1
+ */
+gboolean
+sae_trainer_push (SaeTrainer *trainer, GBytes *x, GBytes *target,
+    GError **error)
+{
+  gboolean ok;
+  gsize n_rows;
+
+  g_mutex_lock (&trainer->lock);
+  ok = prepare (trainer, error) &&
+       count_rows (trainer, x, target, &n_rows, error) &&
+       sae_batch_push (&trainer->batch, floats_of (x), floats_of (target),
+           n_rows, error);
+  g_mutex_unlock (&trainer->lock);
+  return ok;
+}
+
+/**
+ * sae_trainer_push_rows: (skip)
+ * @trainer: a trainer
+ * @x: [n_rows, d_in]
+ * @target: (nullable): [n_rows, d_out]
+ * @n_rows: number of rows
+ * @error: return location
+ *
+ * sae_trainer_push() for C. Allocates nothing in the steady state.
+ *
+ * Returns: whether it worked
+ * Since: 0.1
+ */
+gboolean
+sae_trainer_push_rows (SaeTrainer *trainer, const float *x, const float *target,
+    gsize n_rows, GError **error)
+{
+  gboolean ok;
+
+  g_mutex_lock (&trainer->lock);
+  ok = prepare (trainer, error) &&
+       sae_batch_push (&trainer->batch, x, target, n_rows, error);
+  g_mutex_unlock (&trainer->lock);
+  return ok;
+}
+
+/**
+ * sae_trainer_flush:
+ * @trainer: a trainer
+ * @error: return location
+ *
+ * Takes a step on the rows that do not fill a batch, if there are any: the end
+ * of the stream.
+ *
+ * Returns: whether it worked
+ * Since: 0.1
+ */
+gboolean
+sae_trainer_flush (SaeTrainer *trainer, GError **error)
+{
+  gboolean ok;
+
+  g_mutex_lock (&trainer->lock);
+  ok = !trainer->run || sae_batch_flush (&trainer->batch, error);
+  g_mutex_unlock (&trainer->lock);
+  return ok;
+}
+
+/**
+ * sae_trainer_drop_pending:
+ * @trainer: a trainer
+ *
+ * Forgets the rows that do not fill a batch yet: a discontinuity.
+ *
+ * Returns: how many rows were dropped
+ * Since: 0.1
+ */
+guint64
+sae_trainer_drop_pending (SaeTrainer *trainer)
+{
+  guint64 n = 0;
+
+  g_mutex_lock (&trainer->lock);
+  if (trainer->run)
+    n = sae_batch_drop (&trainer->batch);
+  g_mutex_unlock (&trainer->lock);
+  return n;
+}
+
+/**
+ * sae_trainer_get_model:
+ * @trainer: a trainer
+ * @error: return location
+ *
+ * Copies the dictionary as it is now, between two steps.
+ *
+ * Returns: (transfer full): a model; %NULL with %SAE_ERROR_STATE before the
+ *   start
+ * Since: 0.1
+ */
+SaeModel *
+sae_trainer_get_model (SaeTrainer *trainer, GError **error)
+{
+  SaeModel *model = NULL;
+
+  g_mutex_lock (&trainer->lock);
+  if (trainer->run)
+    model = sae_run_copy_model (trainer->run, error);
+  else
+    g_set_error (error, SAE_ERROR, SAE_ERROR_STATE,
+        "trainer: expected a started run, got none");
+  g_mutex_unlock (&trainer->lock);
+  return model;
+}
+
+/* Needs the lock. */
+static SaeMetrics *
+read_metrics (SaeTrainer *self, const SaeMeter *meter, gint64 since)
+{
+  SaeMetrics *metrics = g_new0 (SaeMetrics, 1);
+  const SaeRun *run = self->run;
+  double seconds = (double) (g_get_monotonic_time () - since) * 1e-6;
+
+  sae_meter_read (meter, run->scale, metrics);
+  metrics->steps = run->steps;
+  metrics->skipped_rows = run->skipped_rows;
+  metrics->dead_fraction = sae_run_dead_fraction (run);
+  metrics->gradient_norm = run->gradient_norm;
+  metrics->learning_rate = run->learning_rate;
+  metrics->rows_per_second = seconds > 0 ? (double) metrics->rows / seconds : 0;
+  return metrics;
+}
+
+/**
+ * sae_trainer_get_metrics:
+ * @trainer: a trainer
+ *
+ * What was found over all rows since the start; of each batch before its
+ * update.
+ *
+ * Returns: (transfer full): the metrics, all 0 before the start
+ * Since: 0.1
+ */
+SaeMetrics *
+sae_trainer_get_metrics (SaeTrainer *trainer)
+{
+  SaeMetrics *metrics;
+
+  g_mutex_lock (&trainer->lock);
+  metrics = trainer->run
+                ? read_metrics (trainer, &trainer->run->total, trainer->started)
+                : g_new0 (SaeMetrics, 1);
+  g_mutex_unlock (&trainer->lock);
+  return metrics;
+}
+
+/**
+ * sae_trainer_take_metrics:
+ * @trainer: a trainer
+ *
+ * What was found since this was last called; of each batch before its update.
+ *
+ * Returns: (transfer full): the metrics, all 0 before the start
+ * Since: 0.1
+ */
+SaeMetrics *
+sae_trainer_take_metrics (SaeTrainer *trainer)
+{
+  SaeMetrics *metrics;
+
+  g_mutex_lock (&trainer->lock);
+  if (trainer->run) {
+    metrics =
+        read_metrics (trainer, &trainer->run->since_last, trainer->last_taken);
+    sae_meter_reset (&trainer->run->since_last);
+    trainer->last_taken = g_get_monotonic_time ();
+  } else {
+    metrics = g_new0 (SaeMetrics, 1);
+  }
+  g_mutex_unlock (&trainer->lock);
+  return metrics;
+}
+
+/**
+ * sae_trainer_get_steps:
+ * @trainer: a trainer
+ *
+ * Returns: optimiser steps taken since the start
+ * Since: 0.1
+ */
+guint64
+sae_trainer_get_steps (SaeTrainer *trainer)
+{
+  guint64 steps;
+
+  g_mutex_lock (&trainer->lock);
+  steps = trainer->run ? trainer->run->steps : 0;
+  g_mutex_unlock (&trainer->lock);
+  return steps;
+}
+
+/**
+ * sae_trainer_get_rows:
+ * @trainer: a trainer
+ *
+ * Returns: rows trained on since the start
+ * Since: 0.1
+ */
+guint64
+sae_trainer_get_rows (SaeTrainer *trainer)
+{
+  guint64 rows;
+
+  g_mutex_lock (&trainer->lock);
+  rows = trainer->run ? trainer->run->rows : 0;
+  g_mutex_unlock (&trainer->lock);
+  return rows;
+}

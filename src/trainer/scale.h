@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* Rows from which the scale of a stream is taken (or a batch, if larger). */
+#define SAE_SCALE_ROWS 8192
+
+/* Mean of the rows @x [n, d] into @mean [d], and as the result the power of two
+ * next to the root mean square of what is left: 2^round (log2 rms); 1 for
+ * constant rows. */
+double sae_scale_of (const float *x, gsize n, guint d, double *mean);

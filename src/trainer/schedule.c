@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "schedule.h"
+
+#include <math.h>
+
+/* Share of the run at its end over which the linear schedule falls. */
+#define DECAY_SHARE 0.2
+
+/* Adam: 2e-3 at 6,144 latents, falling with the root of their number as the
+ * published defaults do (Gao et al. 2024). SGD: the mean reduction of a
+ * stream scaled to unit variance has gradients of order 1/d_out. */
+double
+sae_schedule_default_rate (const SaeTrainerOptions *options)
+{
+  if (options->optimizer == SAE_OPTIMIZER_ADAM)
+    return 2e-3 * sqrt (6144.0 / options->d_sae);
+  return options->reduction == SAE_REDUCTION_MEAN ? 10.0
+                                                  : 10.0 / options->d_out;
+}
+
+static double
+decay (const SaeTrainerOptions *options, double progress, double warmup)
+{
+  double rest;
+
+  switch (options->schedule) {
+    case SAE_SCHEDULE_LINEAR:
+      rest = (1.0 - progress) / DECAY_SHARE;
+      return CLAMP (rest, 0.0, 1.0);
+    case SAE_SCHEDULE_COSINE:
+      if (progress <= warmup)
+        return 1.0;
+      rest = MIN (1.0, (progress - warmup) / (1.0 - warmup));
+      return 0.5 * (1.0 + cos (G_PI * rest));
+    case SAE_SCHEDULE_AUTO:
+    case SAE_SCHEDULE_CONSTANT:
+    default:
+      return 1.0;
+  }
+}
+
+double
+sae_schedule_rate (const SaeTrainerOptions *options, guint64 rows, guint64 n)
+{
+  double rate = options->learning_rate;
+  double warmup_rows = (double) options->warmup_rows;
+
+  if ((double) (rows + n) < warmup_rows)
+    rate *= (double) (rows + n) / warmup_rows;
+  if (options->total_rows) {
+    double total = (double) options->total_rows;
+    rate *= decay (options, (double) rows / total,
+        MIN (0.999, warmup_rows / total));
+  }
+  return rate;
+}
