@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Dictionaries go both ways between this library and SAELens.
+
+Usage: test-saelens.py SAE-RUN
+"""
+
+import itertools
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import torch
+from sae_lens import (
+    SAE, StandardSAE, StandardSAEConfig, TopKSAE, TopKSAEConfig,
+)
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "python"))
+import tap  # noqa: E402
+
+sae_run = sys.argv.pop(1)
+
+D_IN, D_SAE, K, ROWS = 48, 160, 8, 64
+# Relative to the largest magnitude: what two float32 implementations that
+# sum in different orders may differ by.
+TOLERANCE = 1e-5
+
+
+def random_rows(seed=4):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(ROWS, D_IN)).astype(np.float32) * 2 + 0.3
+
+
+def run_ours(folder, x, *arguments):
+    """Latents and reconstruction of @x by our library."""
+    folder = pathlib.Path(folder)
+    np.save(folder / "x.npy", x)
+    command = [
+        sae_run, f"--model={folder / 'model'}", f"--x={folder / 'x.npy'}",
+        f"--latents={folder / 'latents.npy'}",
+        f"--x-hat={folder / 'x_hat.npy'}", *arguments,
+    ]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, f"{command}: {result.stderr}"
+    return np.load(folder / "latents.npy"), np.load(folder / "x_hat.npy")
+
+
+def run_saelens(path, x):
+    """The same by SAELens, in float32."""
+    sae = SAE.load_from_disk(str(path), dtype="float32")
+    with torch.no_grad():
+        latents = sae.encode(torch.from_numpy(x))
+        return latents.to_dense().numpy(), sae.decode(latents).numpy(), sae
+
+
+def check_close(name, got, want):
+    assert got.shape == want.shape, f"{name}: {got.shape} != {want.shape}"
+    worst = np.abs(got - want).max() / np.abs(want).max()
+    assert worst <= TOLERANCE, f"{name} differs by {worst:.2e}"
+
+
+def check_both(folder, x, *arguments):
+    ours = run_ours(folder, x, *arguments)
+    latents, x_hat, sae = run_saelens(pathlib.Path(folder) / "model", x)
+    check_close("latents", ours[0], latents)
+    check_close("x_hat", ours[1], x_hat)
+    return latents, sae
+
+
+def register_ours(sparsity, pre_bias):
+    bias = "with" if pre_bias else "without"
+
+    @tap.test(f"/peers/saelens/loads-our-{sparsity}-{bias}-pre-bias")
+    def _():
+        arguments = [
+            "--train=20", f"--sparsity={sparsity}", f"--dict-size={D_SAE}",
+            f"--top-k={K}",
+        ]
+        arguments += ["--pre-bias"] if pre_bias else []
+        with tempfile.TemporaryDirectory() as folder:
+            latents, sae = check_both(folder, random_rows(), *arguments)
+        assert sae.cfg.architecture() == (
+            "topk" if sparsity == "top-k" else "standard"
+        )
+        assert sae.cfg.apply_b_dec_to_input == pre_bias
+        if sparsity == "top-k":
+            assert sae.cfg.k == K
+            assert (latents != 0).sum(axis=1).max() == K
+        assert np.abs(latents).max() > 0
+
+
+def make_saelens(architecture, pre_bias, rescale, dtype):
+    """An SAE of SAELens with random weights; its rows of W_dec have various
+    norms, so that an ignored rescaling would show."""
+    torch.manual_seed(6)
+    settings = {
+        "d_in": D_IN, "d_sae": D_SAE, "dtype": dtype,
+        "apply_b_dec_to_input": pre_bias,
+    }
+    if architecture == "standard":
+        sae = StandardSAE(StandardSAEConfig(**settings))
+    else:
+        sae = TopKSAE(
+            TopKSAEConfig(
+                k=K, rescale_acts_by_decoder_norm=rescale, **settings
+            )
+        )
+    with torch.no_grad():
+        for name, parameter in sae.named_parameters():
+            scale = 0.3 if name.startswith("b_") else D_IN**-0.5
+            parameter.copy_(torch.randn_like(parameter) * scale)
+    return sae
+
+
+def register_theirs(architecture, pre_bias, rescale, dtype):
+    options = f"b_dec-{pre_bias:d}-rescale-{rescale:d}-{dtype}"
+
+    @tap.test(f"/peers/saelens/its-{architecture}-loads-here/{options}")
+    def _():
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "model"
+            sae = make_saelens(architecture, pre_bias, rescale, dtype)
+            sae.save_model(path)
+            saved = json.loads((path / "cfg.json").read_text())
+            assert saved["dtype"] == dtype
+            latents, _ = check_both(folder, random_rows())
+        assert np.abs(latents).max() > 0
+
+
+for options in itertools.product(("top-k", "l1"), (False, True)):
+    register_ours(*options)
+for options in itertools.product(
+    ("standard", "topk"), (False, True), (False, True),
+    ("float32", "float16", "bfloat16"),
+):
+    if options[0] == "topk" or not options[2]:
+        register_theirs(*options)
+
+tap.main()
