@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+usage() {
+  cat <<'EOF'
+Usage: tests/run.sh [OPTION…]
+
+Runs every test: installs what is missing (Debian), checks the formatting,
+builds, runs the suite, and runs it again under the address and undefined
+behaviour sanitizers. The last line is "N passed, N failed, N skipped".
+
+  --no-install     install nothing, neither packages nor Python modules
+  --no-sanitizers  leave out the build with sanitizers
+  --fast           no sanitizers and none of the slow tests
+  --help           this text
+
+Environment:
+  BUILD_DIR              where to build (build-tests)
+  SAE_PEERS_PYTHON       a Python with torch and sae-lens, instead of one made
+                         in the cache folder
+  SAE_TORCH_REQUIREMENT  what pip installs as PyTorch (see
+                         tests/peers/requirements.txt for the rest)
+EOF
+}
+
+set -u
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$top" || exit 1
+build=${BUILD_DIR:-$top/build-tests}
+install=yes
+sanitizers=yes
+suite_args=()
+extra_passed=0
+extra_failed=0
+folders=()
+
+for option; do
+  case $option in
+    --no-install) install=no ;;
+    --no-sanitizers) sanitizers=no ;;
+    --fast)
+      sanitizers=no
+      suite_args=(--no-suite slow --no-suite peers)
+      ;;
+    --help)
+      usage
+      exit 0
+      ;;
+    *)
+      usage >&2
+      exit 2
+      ;;
+  esac
+done
+
+say() {
+  printf '\n== %s\n' "$*"
+}
+
+count() { # count STATUS: adds a check that is no test of meson's
+  if [ "$1" -eq 0 ]; then
+    extra_passed=$((extra_passed + 1))
+  else
+    extra_failed=$((extra_failed + 1))
+  fi
+}
+
+finish() {
+  say 'Summary'
+  "$python" tests/summary.py --also "$extra_passed" "$extra_failed" \
+    "${folders[@]}"
+  exit $?
+}
+
+check_format() {
+  say 'Formatting'
+  if ! command -v clang-format > /dev/null; then
+    echo 'clang-format is not installed: not checked'
+    return
+  fi
+  find src plugin tests examples -name '*.[ch]' -print0 |
+    xargs -0 -r clang-format --dry-run -Werror
+  count $?
+}
+
+# Configures, builds and tests one build folder. A folder that does not build
+# has no test log, which the summary counts as a failure.
+run_build() { # run_build NAME MESON-SETUP-ARGUMENTS… -- MESON-TEST-ARGUMENTS…
+  local folder=$build/$1 log=$build/$1.log setup=()
+  shift
+  while [ "$1" != -- ]; do
+    setup+=("$1")
+    shift
+  done
+  shift
+  folders+=("$folder")
+  mkdir -p "$build"
+  rm -f "$folder"/meson-logs/testlog*
+  say "Building in $folder"
+  if [ -e "$folder/build.ninja" ]; then
+    setup+=(--reconfigure)
+  fi
+  if ! meson setup "${setup[@]}" "$folder" > "$log" 2>&1 ||
+    ! meson compile -C "$folder" >> "$log" 2>&1; then
+    tail -n 60 "$log"
+    return
+  fi
+  grep -E 'warning:|WARNING:' "$log"
+  say "Testing in $folder"
+  meson test -C "$folder" --no-rebuild --print-errorlogs \
+    "${suite_args[@]}" "$@" < /dev/null
+}
+
+python=$(command -v /usr/bin/python3 || command -v python3)
+if [ "$install" = yes ]; then
+  say 'Packages'
+  if ! bash tests/install-packages.sh; then
+    count 1
+    finish
+  fi
+  python=$(command -v /usr/bin/python3 || command -v python3)
+fi
+
+check_format
+
+if [ "$install" = yes ] && [ ${#suite_args[@]} -eq 0 ]; then
+  say 'Python with PyTorch and SAELens'
+  bash tests/peers/prepare-python.sh
+fi
+
+run_build plain -- -t 2
+if [ "$sanitizers" = yes ]; then
+  # A leak that g-ir-scanner's helper has at exit is not ours to judge.
+  ASAN_OPTIONS=detect_leaks=0 run_build sanitized --buildtype=debugoptimized \
+    -Db_sanitize=address,undefined -Db_lundef=false -- -t 5
+fi
+finish
