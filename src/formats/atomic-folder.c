@@ -222,21 +222,21 @@ put_first (SaePlace *place, const char *name, GError **error)
 
 /* --- the old folder --- */
 
-static void
+/* TRUE when the item had to be moved, and is now in the new folder only. */
+static gboolean
 move_item (int old, int folder, const char *name)
 {
   struct stat before, after;
 
   if (renameat2 (old, name, folder, name, RENAME_NOREPLACE) == 0)
-    return;
+    return TRUE;
   if (fstatat (old, name, &before, AT_SYMLINK_NOFOLLOW) != 0)
-    return;
-  if (fstatat (folder, name, &after, AT_SYMLINK_NOFOLLOW) != 0) {
-    (void) !renameat (old, name, folder, name);
-    return;
-  }
+    return FALSE;
+  if (fstatat (folder, name, &after, AT_SYMLINK_NOFOLLOW) != 0)
+    return renameat (old, name, folder, name) == 0;
   if (before.st_dev == after.st_dev && before.st_ino == after.st_ino)
     unlinkat (old, name, 0); /* the second link of link_rest() */
+  return FALSE;
 }
 
 /* Empties and removes the old folder. Nothing but our own files is deleted;
@@ -246,13 +246,15 @@ keep_rest (SaePlace *place, int old, int folder, const char *aside,
     const char *const *ours)
 {
   g_autoptr (GPtrArray) names = list_names (old);
+  gboolean moved = FALSE;
 
   for (guint i = 0; names != NULL && i < names->len; i++)
     if (!g_strv_contains (ours, names->pdata[i]))
-      move_item (old, folder, names->pdata[i]);
-  if (sae_place_sync (folder, place->path, NULL))
-    for (guint i = 0; ours[i] != NULL; i++)
-      unlinkat (old, ours[i], 0);
+      moved |= move_item (old, folder, names->pdata[i]);
+  if (moved && !sae_place_sync (folder, place->path, NULL))
+    return;
+  for (guint i = 0; ours[i] != NULL; i++)
+    unlinkat (old, ours[i], 0);
   unlinkat (place->parent, aside, AT_REMOVEDIR);
   sae_place_sync (place->parent, place->path, NULL);
 }

@@ -4,8 +4,8 @@
 /* What jansson keeps, rounded up: an object or array with its first slots and
  * its place in the parent; any other value with its place and key; each byte
  * of text (the key or string itself and the lexer's doubling buffer). */
-#define CONTAINER_COST 384
-#define VALUE_COST 160
+#define CONTAINER_COST 224
+#define VALUE_COST 112
 #define TEXT_COST 4
 
 #define MAX_SHOWN 60

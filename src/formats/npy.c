@@ -216,7 +216,7 @@ static char *
 shape_to_string (const SaeNpyHeader *header)
 {
   GString *shape = g_string_new ("(");
-  for (guint i = 0; i < header->rank; i++)
+  for (guint i = 0; i < MIN (header->rank, SAE_NPY_MAX_RANK); i++)
     g_string_append_printf (shape, "%s%" G_GUINT64_FORMAT, i == 0 ? "" : ", ",
         header->shape[i]);
   g_string_append (shape, header->rank == 1 ? ",)" : ")");
@@ -247,6 +247,8 @@ check_shape (const SaeNpyHeader *header, GError **error)
 
   if (header->rank == 0)
     expected = "at least one dimension";
+  else if (header->rank > SAE_NPY_MAX_RANK)
+    expected = "at most 16 dimensions";
   else if (!count_bytes (header, TRUE, &bytes))
     expected = "fewer than 2^63 bytes";
   for (guint i = 1; expected == NULL && i < header->rank; i++)
@@ -255,7 +257,7 @@ check_shape (const SaeNpyHeader *header, GError **error)
   if (expected != NULL) {
     g_autofree char *shape = shape_to_string (header);
     g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "npy shape: expected %s, file has %s of %s", expected, shape,
+        "npy shape: expected %s, got %s of %s", expected, shape,
         sae_dtype_name (header->dtype));
   }
   return expected == NULL;
@@ -333,7 +335,7 @@ sae_npy_header_build (const SaeNpyHeader *header, gsize min_size,
     refuse_dtype (sae_dtype_name (header->dtype), "", error);
     return NULL;
   }
-  if (header->rank > SAE_NPY_MAX_RANK || !check_shape (header, error))
+  if (!check_shape (header, error))
     return NULL;
   dict = build_dict (header, descr);
   size = MAX (VERSION_1_PREFIX + dict->len + 1, MIN (min_size, G_MAXUINT32));

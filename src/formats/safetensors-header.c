@@ -125,12 +125,17 @@ check_size (const SaeTensorEntry *entry, const Type *type, guint64 n_elements,
         "shape: expected fewer than 2^64 bits, found %" G_GUINT64_FORMAT
         " elements of %s",
         n_elements, type->name);
-  if (bits % 8 != 0 || bits / 8 != entry->size)
+  if (bits % 8 != 0)
+    return fail (label, entry->name, error,
+        "shape: expected whole bytes, found %" G_GUINT64_FORMAT
+        " elements of %s",
+        n_elements, type->name);
+  if (bits / 8 != entry->size)
     return fail (label, entry->name, error,
         "data_offsets: expected %" G_GUINT64_FORMAT
-        " bits for %" G_GUINT64_FORMAT
-        " elements of %s, found %" G_GUINT64_FORMAT " bytes",
-        bits, n_elements, type->name, entry->size);
+        " bytes for %" G_GUINT64_FORMAT
+        " elements of %s, found %" G_GUINT64_FORMAT,
+        bits / 8, n_elements, type->name, entry->size);
   return TRUE;
 }
 

@@ -34,13 +34,34 @@ lanes_add (Lanes sum)
   return _mm_cvtss_f32 (_mm_add_ss (two, _mm_movehdup_ps (two)));
 }
 
-/* The last n < 16 elements, zeros behind them: fma (0, 0, sum) is sum, up to
- * the sign of a zero, which no sum here can have negative. */
-static inline void
-copy_tail (float *tail, const float *x, size_t n)
+/* Which of lanes 0-7 and 8-15 the last n < 16 elements fill. */
+typedef struct {
+  __m256i lo, hi;
+} Tail;
+
+static inline Tail
+tail_of (size_t n)
 {
-  memset (tail, 0, 16 * sizeof (float));
-  memcpy (tail, x, n * sizeof (float));
+  const __m256i lane = _mm256_setr_epi32 (0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i end = _mm256_set1_epi32 ((int) n);
+
+  return (Tail){_mm256_cmpgt_epi32 (end, lane),
+      _mm256_cmpgt_epi32 (end, _mm256_add_epi32 (lane, _mm256_set1_epi32 (8)))};
+}
+
+/* Only those lanes: fma (0, 0, sum) would make +0 of a lane that underflow
+ * has left at −0. */
+static inline Lanes
+lanes_fma_tail (Lanes sum, const float *x, const float *w, Tail tail)
+{
+  __m256 lo = _mm256_fmadd_ps (_mm256_maskload_ps (x, tail.lo),
+      _mm256_maskload_ps (w, tail.lo), sum.lo);
+  __m256 hi = _mm256_fmadd_ps (_mm256_maskload_ps (x + 8, tail.hi),
+      _mm256_maskload_ps (w + 8, tail.hi), sum.hi);
+
+  sum.lo = _mm256_blendv_ps (sum.lo, lo, _mm256_castsi256_ps (tail.lo));
+  sum.hi = _mm256_blendv_ps (sum.hi, hi, _mm256_castsi256_ps (tail.hi));
+  return sum;
 }
 
 static float
@@ -51,12 +72,8 @@ dot (const float *x, const float *w, size_t d)
 
   for (; j + 16 <= d; j += 16)
     sum = lanes_fma (sum, x + j, w + j);
-  if (j < d) {
-    float xt[16], wt[16];
-    copy_tail (xt, x + j, d - j);
-    copy_tail (wt, w + j, d - j);
-    sum = lanes_fma (sum, xt, wt);
-  }
+  if (j < d)
+    sum = lanes_fma_tail (sum, x + j, w + j, tail_of (d - j));
   return lanes_add (sum);
 }
 
@@ -79,18 +96,13 @@ dots_2x3 (const float *x, size_t ld_x, const float *w, size_t ld_w, size_t d,
     s12 = lanes_fma (s12, x1 + j, w2 + j);
   }
   if (j < d) {
-    float t[5][16];
-    copy_tail (t[0], x + j, d - j);
-    copy_tail (t[1], x1 + j, d - j);
-    copy_tail (t[2], w + j, d - j);
-    copy_tail (t[3], w1 + j, d - j);
-    copy_tail (t[4], w2 + j, d - j);
-    s00 = lanes_fma (s00, t[0], t[2]);
-    s10 = lanes_fma (s10, t[1], t[2]);
-    s01 = lanes_fma (s01, t[0], t[3]);
-    s11 = lanes_fma (s11, t[1], t[3]);
-    s02 = lanes_fma (s02, t[0], t[4]);
-    s12 = lanes_fma (s12, t[1], t[4]);
+    const Tail tail = tail_of (d - j);
+    s00 = lanes_fma_tail (s00, x + j, w + j, tail);
+    s10 = lanes_fma_tail (s10, x1 + j, w + j, tail);
+    s01 = lanes_fma_tail (s01, x + j, w1 + j, tail);
+    s11 = lanes_fma_tail (s11, x1 + j, w1 + j, tail);
+    s02 = lanes_fma_tail (s02, x + j, w2 + j, tail);
+    s12 = lanes_fma_tail (s12, x1 + j, w2 + j, tail);
   }
   out[0] = lanes_add (s00);
   out[1] = lanes_add (s01);

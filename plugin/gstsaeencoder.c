@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * SECTION:element-saeencoder
+ * @title: saeencoder
+ * @short_description: activations to sparse latents
+ *
+ * Encodes each row of activations with a sparse autoencoder and sends its
+ * codes: pairs of index and value for top-k models, else dense. Rows keep
+ * their timestamps, flags and metas; outer dimensions are kept too. The codes
+ * of a row do not depend on how the stream is cut into buffers.
+ *
+ * ## Example
+ * |[
+ * gst-launch-1.0 saesrc location=heldout.npy ! saeencoder location=out/ !
+ *     saedecoder location=out/ ! saenpyenc ! filesink location=xhat.npy
+ * ]|
+ */
+#include "gstsaeencoder.h"
+
+#include <string.h>
+
+#include "gstsaecodes.h"
+
+GST_DEBUG_CATEGORY_STATIC (sae_encoder_debug);
+#define GST_CAT_DEFAULT sae_encoder_debug
+
+/* What becomes of rows with a NaN or an infinity. */
+typedef enum { ON_NONFINITE_ERROR, ON_NONFINITE_ZERO } OnNonfinite;
+
+struct _GstSaeEncoder {
+  GstSaeFilter parent;
+  GstSaeCodesFormat codes_format; /* object lock */
+  OnNonfinite on_nonfinite;       /* object lock */
+};
+
+enum { PROP_0, PROP_CODES_FORMAT, PROP_ON_NONFINITE };
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SAE_DENSE_CAPS));
+
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SAE_CODES_CAPS));
+
+G_DEFINE_FINAL_TYPE (GstSaeEncoder, gst_sae_encoder, GST_TYPE_SAE_FILTER)
+GST_ELEMENT_REGISTER_DEFINE (saeencoder, "saeencoder", GST_RANK_NONE,
+    GST_TYPE_SAE_ENCODER)
+
+#define TYPE_ON_NONFINITE (on_nonfinite_get_type ())
+static GType
+on_nonfinite_get_type (void)
+{
+  static gsize type;
+  static const GEnumValue values[] = {
+      {ON_NONFINITE_ERROR, "Fail the buffer", "error"},
+      {ON_NONFINITE_ZERO, "Give such rows no latents, and go on", "zero"},
+      {0, NULL, NULL},
+  };
+
+  if (g_once_init_enter (&type))
+    g_once_init_leave (&type,
+        g_enum_register_static ("GstSaeOnNonfinite", values));
+  return type;
+}
+
+static void
+gst_sae_encoder_set_property (GObject *object, guint id, const GValue *value,
+    GParamSpec *pspec)
+{
+  GstSaeEncoder *self = GST_SAE_ENCODER (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_CODES_FORMAT:
+      self->codes_format = g_value_get_enum (value);
+      break;
+    case PROP_ON_NONFINITE:
+      self->on_nonfinite = g_value_get_enum (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_sae_encoder_get_property (GObject *object, guint id, GValue *value,
+    GParamSpec *pspec)
+{
+  GstSaeEncoder *self = GST_SAE_ENCODER (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_CODES_FORMAT:
+      g_value_set_enum (value, self->codes_format);
+      break;
+    case PROP_ON_NONFINITE:
+      g_value_set_enum (value, self->on_nonfinite);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static gboolean
+gst_sae_encoder_check (GstSaeFilter *filter, const GstSaeTensors *in,
+    SaeConfig *config, GError **error)
+{
+  guint32 width = in->tensors[0].dims[0];
+  SaeDtype dtype;
+
+  if (in->n_tensors != 1 ||
+      !gst_sae_type_to_dtype (in->tensors[0].type, &dtype) ||
+      !sae_dtype_is_float (dtype)) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "activations: expected 1 tensor of float32, float16 or float64, got "
+        "%u of %s",
+        in->n_tensors, gst_sae_type_name (in->tensors[0].type));
+    return FALSE;
+  }
+  if (config->d_in == 0)
+    config->d_in = config->d_out = width;
+  if (config->d_in == width)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "activations: expected rows of %u (input-size), got rows of %u",
+      config->d_in, width);
+  return FALSE;
+}
+
+static guint
+gst_sae_encoder_list_forms (GstSaeFilter *filter, const GstSaeTensors *in,
+    const SaeConfig *config, GstSaeTensors forms[GST_SAE_MAX_FORMS])
+{
+  GstSaeEncoder *self = GST_SAE_ENCODER (filter);
+  GstSaeCodesFormat wanted;
+  guint n = 0;
+
+  GST_OBJECT_LOCK (self);
+  wanted = self->codes_format;
+  GST_OBJECT_UNLOCK (self);
+  if (wanted != GST_SAE_CODES_DENSE && gst_sae_codes_can_be_pairs (config))
+    gst_sae_codes_describe_pairs (&in->tensors[0], config, &forms[n++]);
+  if (wanted != GST_SAE_CODES_PAIRS)
+    gst_sae_codes_describe_dense (&in->tensors[0], config, &forms[n++]);
+  for (guint i = 0; i < n; i++) {
+    forms[i].fps_n = in->fps_n;
+    forms[i].fps_d = in->fps_d;
+  }
+  return n;
+}
+
+/* latents of one buffer, as compressed rows */
+typedef struct {
+  gsize n_rows;
+  const gsize *offsets;
+  const guint32 *indices;
+  const float *values;
+} Latents;
+
+static void
+write_pairs (const Latents *latents, gsize k, guint32 *indices, float *values)
+{
+  for (gsize r = 0; r < latents->n_rows; r++, indices += k, values += k) {
+    gsize first = latents->offsets[r];
+    gsize n = latents->offsets[r + 1] - first;
+    memcpy (indices, latents->indices + first, n * sizeof *indices);
+    memcpy (values, latents->values + first, n * sizeof *values);
+    memset (indices + n, 0, (k - n) * sizeof *indices);
+    memset (values + n, 0, (k - n) * sizeof *values);
+  }
+}
+
+static void
+write_dense (const Latents *latents, gsize d_sae, float *codes)
+{
+  memset (codes, 0, latents->n_rows * d_sae * sizeof *codes);
+  for (gsize r = 0; r < latents->n_rows; r++, codes += d_sae)
+    for (gsize p = latents->offsets[r]; p < latents->offsets[r + 1]; p++)
+      codes[latents->indices[p]] = latents->values[p];
+}
+
+static gboolean
+gst_sae_encoder_process (GstSaeFilter *filter, const GstSaeJob *job,
+    GError **error)
+{
+  GstSaeEncoder *self = GST_SAE_ENCODER (filter);
+  const float *x = gst_sae_filter_get_floats (filter, job->in, 0, error);
+  Latents latents = {.n_rows = job->in->n_rows[0]};
+  gboolean zero;
+
+  if (!x)
+    return FALSE;
+  GST_OBJECT_LOCK (self);
+  zero = self->on_nonfinite == ON_NONFINITE_ZERO;
+  GST_OBJECT_UNLOCK (self);
+  sae_workspace_set_zero_nonfinite (job->workspace, zero);
+  if (!sae_model_encode_rows (job->model, job->workspace, x, latents.n_rows,
+          &latents.offsets, &latents.indices, &latents.values, error))
+    return FALSE;
+  if (gst_sae_codes_are_pairs (job->form))
+    write_pairs (&latents, sae_model_get_k (job->model),
+        (guint32 *) job->out[0].data, (float *) job->out[1].data);
+  else
+    write_dense (&latents, sae_model_get_d_sae (job->model),
+        (float *) job->out[0].data);
+  return TRUE;
+}
+
+static void
+gst_sae_encoder_class_init (GstSaeEncoderClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstSaeFilterClass *filter_class = GST_SAE_FILTER_CLASS (klass);
+  GParamFlags flags =
+      (GParamFlags) (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS);
+
+  GST_DEBUG_CATEGORY_INIT (sae_encoder_debug, "saeencoder", 0,
+      "sparse autoencoder, encoding");
+
+  object_class->set_property = gst_sae_encoder_set_property;
+  object_class->get_property = gst_sae_encoder_get_property;
+  g_object_class_install_property (object_class, PROP_CODES_FORMAT,
+      g_param_spec_enum ("codes-format", "Format of codes",
+          "How latents are written (auto = pairs for top-k where downstream "
+          "takes them, else dense)",
+          GST_TYPE_SAE_CODES_FORMAT, GST_SAE_CODES_AUTO,
+          flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_ON_NONFINITE,
+      g_param_spec_enum ("on-nonfinite", "On non-finite rows",
+          "What becomes of rows with a NaN or an infinity", TYPE_ON_NONFINITE,
+          ON_NONFINITE_ERROR, flags | GST_PARAM_MUTABLE_PLAYING));
+
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_element_class_set_static_metadata (element_class,
+      "Sparse autoencoder encoder", "Filter/Tensor",
+      "Turns rows of activations into sparse latents",
+      "The gst-sae developers");
+
+  filter_class->check = gst_sae_encoder_check;
+  filter_class->list_forms = gst_sae_encoder_list_forms;
+  filter_class->process = gst_sae_encoder_process;
+
+  gst_type_mark_as_plugin_api (GST_TYPE_SAE_CODES_FORMAT, 0);
+  gst_type_mark_as_plugin_api (TYPE_ON_NONFINITE, 0);
+}
+
+static void
+gst_sae_encoder_init (GstSaeEncoder *self)
+{
+}

@@ -1,0 +1,832 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsaefilter.h"
+
+#include <string.h>
+
+#include "gstsaefloats.h"
+#include "gstsaepool.h"
+#include "sae-enum-types.h"
+
+GST_DEBUG_CATEGORY_STATIC (sae_filter_debug);
+#define GST_CAT_DEFAULT sae_filter_debug
+
+#define DEFAULT_DICT_SIZE 4096
+#define DEFAULT_TOP_K 32
+
+typedef struct {
+  /* properties; object lock */
+  SaeConfig wanted; /* as set; 0 and auto where nothing was */
+  gboolean ties_set;
+  gchar *location;
+  guint64 seed;
+  guint n_threads;
+
+  /* set in start, used by the streaming thread */
+  SaeModel *model;  /* NULL until the sizes of an untrained one are known */
+  SaeConfig config; /* d_in 0 until known */
+  SaeWorkspace *workspace;
+
+  /* streaming thread */
+  GstSaeTensors in;    /* of the sink caps */
+  GstSaeTensors out;   /* of the source caps */
+  GstBufferPool *pool; /* for buffers of out; NULL when they changed */
+  GstAllocator *allocator;
+  GstAllocationParams params;
+  GstSaeReader reader;
+  GstSaeFloats floats;
+  gpointer scratch;
+  gsize scratch_size;
+} GstSaeFilterPrivate;
+
+enum {
+  PROP_0,
+  PROP_INPUT_SIZE,
+  PROP_DICT_SIZE,
+  PROP_TOP_K,
+  PROP_SPARSITY,
+  PROP_TIES,
+  PROP_PRE_BIAS,
+  PROP_LOCATION,
+  PROP_SEED,
+  PROP_N_THREADS,
+};
+
+G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstSaeFilter, gst_sae_filter,
+    GST_TYPE_BASE_TRANSFORM)
+
+#define PRIVATE(self)                                                          \
+  ((GstSaeFilterPrivate *) gst_sae_filter_get_instance_private (self))
+
+static void
+gst_sae_filter_set_property (GObject *object, guint id, const GValue *value,
+    GParamSpec *pspec)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (object));
+
+  GST_OBJECT_LOCK (object);
+  switch (id) {
+    case PROP_INPUT_SIZE:
+      priv->wanted.d_in = g_value_get_uint (value);
+      break;
+    case PROP_DICT_SIZE:
+      priv->wanted.d_sae = g_value_get_uint (value);
+      break;
+    case PROP_TOP_K:
+      priv->wanted.k = g_value_get_uint (value);
+      break;
+    case PROP_SPARSITY:
+      priv->wanted.sparsity = g_value_get_enum (value);
+      break;
+    case PROP_TIES:
+      priv->wanted.ties = g_value_get_enum (value);
+      priv->ties_set = TRUE;
+      break;
+    case PROP_PRE_BIAS:
+      priv->wanted.pre_bias = g_value_get_boolean (value);
+      break;
+    case PROP_LOCATION:
+      g_free (priv->location);
+      priv->location = g_value_dup_string (value);
+      break;
+    case PROP_SEED:
+      priv->seed = g_value_get_uint64 (value);
+      break;
+    case PROP_N_THREADS:
+      priv->n_threads = g_value_get_uint (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (object);
+}
+
+static void
+gst_sae_filter_get_property (GObject *object, guint id, GValue *value,
+    GParamSpec *pspec)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (object));
+
+  GST_OBJECT_LOCK (object);
+  switch (id) {
+    case PROP_INPUT_SIZE:
+      g_value_set_uint (value, priv->wanted.d_in);
+      break;
+    case PROP_DICT_SIZE:
+      g_value_set_uint (value, priv->wanted.d_sae);
+      break;
+    case PROP_TOP_K:
+      g_value_set_uint (value, priv->wanted.k);
+      break;
+    case PROP_SPARSITY:
+      g_value_set_enum (value, priv->wanted.sparsity);
+      break;
+    case PROP_TIES:
+      g_value_set_enum (value, priv->wanted.ties);
+      break;
+    case PROP_PRE_BIAS:
+      g_value_set_boolean (value, priv->wanted.pre_bias);
+      break;
+    case PROP_LOCATION:
+      g_value_set_string (value, priv->location);
+      break;
+    case PROP_SEED:
+      g_value_set_uint64 (value, priv->seed);
+      break;
+    case PROP_N_THREADS:
+      g_value_set_uint (value, priv->n_threads);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (object);
+}
+
+static const gchar *
+nick_of (GType type, gint value)
+{
+  g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
+
+  return g_enum_get_value (enum_class, value)->value_nick;
+}
+
+static gboolean
+check_size (const gchar *name, guint wanted, guint has, GError **error)
+{
+  if (!wanted || wanted == has)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "%s: set to %u, but the model has %u", name, wanted, has);
+  return FALSE;
+}
+
+/* What was set must be what the model has. */
+static gboolean
+check_wanted (const SaeConfig *wanted, const SaeConfig *has, GError **error)
+{
+  if (!check_size ("input-size", wanted->d_in, has->d_in, error) ||
+      !check_size ("dict-size", wanted->d_sae, has->d_sae, error))
+    return FALSE;
+  if (wanted->sparsity && wanted->sparsity != has->sparsity) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "sparsity: set to %s, but the model is %s",
+        nick_of (SAE_TYPE_SPARSITY, wanted->sparsity),
+        nick_of (SAE_TYPE_SPARSITY, has->sparsity));
+    return FALSE;
+  }
+  if (wanted->k && has->sparsity != SAE_SPARSITY_TOP_K) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "top-k: set to %u, but the model is %s", wanted->k,
+        nick_of (SAE_TYPE_SPARSITY, has->sparsity));
+    return FALSE;
+  }
+  if (wanted->pre_bias && !has->pre_bias) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "pre-bias: set to true, but the model has false");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* Another k or another rule for ties is allowed on a loaded model. */
+static SaeModel *
+adapt_model (GstSaeFilter *self, SaeModel *model, const SaeConfig *wanted,
+    gboolean ties_set, GError **error)
+{
+  g_autoptr (SaeConfig) has = sae_model_get_config (model);
+  guint k = wanted->k ? wanted->k : has->k;
+  SaeTies ties = ties_set ? wanted->ties : has->ties;
+
+  if (has->sparsity != SAE_SPARSITY_TOP_K || (k == has->k && ties == has->ties))
+    return sae_model_ref (model);
+  GST_INFO_OBJECT (self, "the model's top-k is %u, running it with %u", has->k,
+      k);
+  return sae_model_with_top_k (model, k, ties, error);
+}
+
+static gboolean
+load_model (GstSaeFilter *self, const gchar *location, const SaeConfig *wanted,
+    gboolean ties_set, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  g_autoptr (SaeModel) model = sae_model_load (location, error);
+  g_autoptr (SaeConfig) config = NULL;
+
+  if (!model)
+    return FALSE;
+  config = sae_model_get_config (model);
+  if (!check_wanted (wanted, config, error))
+    return FALSE;
+  priv->model = adapt_model (self, model, wanted, ties_set, error);
+  if (!priv->model)
+    return FALSE;
+  sae_config_free (g_steal_pointer (&config));
+  config = sae_model_get_config (priv->model);
+  priv->config = *config;
+  return TRUE;
+}
+
+static SaeConfig
+config_of_untrained (const SaeConfig *wanted)
+{
+  SaeConfig config = *wanted;
+
+  if (config.d_sae == 0)
+    config.d_sae = DEFAULT_DICT_SIZE;
+  if (config.sparsity == SAE_SPARSITY_AUTO)
+    config.sparsity = SAE_SPARSITY_TOP_K;
+  if (config.k == 0)
+    config.k = MIN (DEFAULT_TOP_K, config.d_sae);
+  if (config.sparsity != SAE_SPARSITY_TOP_K)
+    config.k = 0;
+  return config;
+}
+
+static gboolean
+gst_sae_filter_start (GstBaseTransform *trans)
+{
+  GstSaeFilter *self = GST_SAE_FILTER (trans);
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  g_autofree gchar *location = NULL;
+  GError *error = NULL;
+  SaeConfig wanted;
+  gboolean ties_set;
+
+  GST_OBJECT_LOCK (self);
+  location = g_strdup (priv->location);
+  wanted = priv->wanted;
+  ties_set = priv->ties_set;
+  priv->workspace = sae_workspace_new (priv->n_threads);
+  GST_OBJECT_UNLOCK (self);
+
+  if (!location) {
+    priv->config = config_of_untrained (&wanted);
+  } else if (!load_model (self, location, &wanted, ties_set, &error)) {
+    g_clear_pointer (&priv->workspace, sae_workspace_unref);
+    gst_sae_element_post_error (GST_ELEMENT (self), "Cannot load the model",
+        error);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static void
+clear_pool (GstSaeFilterPrivate *priv)
+{
+  if (priv->pool)
+    gst_buffer_pool_set_active (priv->pool, FALSE);
+  gst_clear_object (&priv->pool);
+}
+
+static gboolean
+gst_sae_filter_stop (GstBaseTransform *trans)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (trans));
+
+  clear_pool (priv);
+  gst_clear_object (&priv->allocator);
+  g_clear_pointer (&priv->model, sae_model_unref);
+  g_clear_pointer (&priv->workspace, sae_workspace_unref);
+  gst_sae_reader_close (&priv->reader);
+  memset (&priv->config, 0, sizeof priv->config);
+  memset (&priv->in, 0, sizeof priv->in);
+  memset (&priv->out, 0, sizeof priv->out);
+  return TRUE;
+}
+
+/* The model of an element that was given none: untrained, from the seed. */
+static gboolean
+ensure_model (GstSaeFilter *self, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  guint64 seed;
+
+  if (priv->model)
+    return TRUE;
+  GST_OBJECT_LOCK (self);
+  seed = priv->seed;
+  GST_OBJECT_UNLOCK (self);
+  priv->model = sae_model_new (&priv->config, seed, SAE_INIT_TIED, error);
+  if (priv->model)
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
+        ("No model was given: its latents mean nothing."),
+        ("location is not set; using an untrained model of %u x %u from "
+         "seed %" G_GUINT64_FORMAT,
+            priv->config.d_in, priv->config.d_sae, seed));
+  return priv->model != NULL;
+}
+
+/* --- negotiation -------------------------------------------------------- */
+
+static GstCaps *
+get_template_caps (GstSaeFilter *self, const gchar *pad)
+{
+  GstPadTemplate *template =
+      gst_element_class_get_pad_template (GST_ELEMENT_GET_CLASS (self), pad);
+
+  return gst_pad_template_get_caps (template);
+}
+
+/* Forms of the fixed sink caps @caps; 0 when they do not tell enough. Static
+ * caps give full dimensions; flexible ones have none before a buffer. */
+static guint
+list_forms_of_caps (GstSaeFilter *self, const GstCaps *caps,
+    GstSaeTensors forms[GST_SAE_MAX_FORMS])
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  SaeConfig config = priv->config;
+  GstSaeFilterClass *klass = GST_SAE_FILTER_GET_CLASS (self);
+  GstSaeTensors in;
+
+  if (!priv->workspace || !gst_caps_is_fixed (caps) ||
+      !gst_sae_tensors_from_caps (&in, caps, NULL) || in.n_tensors == 0 ||
+      !klass->check (self, &in, &config, NULL))
+    return 0;
+  return klass->list_forms (self, &in, &config, forms);
+}
+
+/* "32:256" is also written "32:256:1" and "32:256:1:1". */
+#define MAX_PADDED_RANK 4
+
+/* Appends the caps of @form, once with each number of trailing ones. */
+static void
+append_variants (GstCaps *caps, const GstSaeTensors *form)
+{
+  guint rank = 2;
+
+  for (guint i = 0; i < form->n_tensors; i++)
+    rank = MAX (rank, form->tensors[i].rank);
+  for (guint padded = rank; padded <= MAX (rank, MAX_PADDED_RANK); padded++) {
+    GstCaps *variant = gst_sae_tensors_to_caps (form);
+    GString *dims = g_string_new (NULL);
+    for (guint i = 0; i < form->n_tensors; i++) {
+      g_autofree gchar *plain =
+          gst_sae_tensor_dims_to_string (&form->tensors[i]);
+      g_string_append_printf (dims, "%s%s", i ? "," : "", plain);
+      for (guint r = MAX (2, form->tensors[i].rank); r < padded; r++)
+        g_string_append (dims, ":1");
+    }
+    gst_caps_set_simple (variant, "dimensions", G_TYPE_STRING, dims->str, NULL);
+    g_string_free (dims, TRUE);
+    gst_caps_append (caps, variant);
+  }
+}
+
+static GstCaps *
+gst_sae_filter_transform_caps (GstBaseTransform *trans,
+    GstPadDirection direction, GstCaps *caps, GstCaps *filter)
+{
+  GstSaeFilter *self = GST_SAE_FILTER (trans);
+  GstSaeTensors forms[GST_SAE_MAX_FORMS];
+  GstCaps *result;
+  guint n = 0;
+
+  if (direction == GST_PAD_SINK)
+    n = list_forms_of_caps (self, caps, forms);
+  if (n == 0) {
+    result =
+        get_template_caps (self, direction == GST_PAD_SINK ? "src" : "sink");
+  } else {
+    result = gst_caps_new_empty ();
+    for (guint i = 0; i < n; i++)
+      append_variants (result, &forms[i]);
+  }
+  if (filter) {
+    GstCaps *both =
+        gst_caps_intersect_full (filter, result, GST_CAPS_INTERSECT_FIRST);
+    gst_caps_unref (result);
+    result = both;
+  }
+  return result;
+}
+
+/* One row, of whatever width: what flexible caps stand for before the first
+ * buffer tells more. */
+static const GstSaeTensors one_row = {
+    .n_tensors = 1,
+    .tensors = {{.type = GST_SAE_FLOAT32, .rank = 1, .dims = {1}}},
+};
+
+/* Gives a structure without dimensions those of one row. */
+static void
+complete_dimensions (GstSaeFilter *self, GstStructure *s)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstSaeTensors forms[GST_SAE_MAX_FORMS];
+  guint n = GST_SAE_FILTER_GET_CLASS (self)->list_forms (self, &one_row,
+      &priv->config, forms);
+
+  for (guint i = 0; i < n; i++) {
+    g_autoptr (GstCaps) caps = gst_sae_tensors_to_caps (&forms[i]);
+    const GstStructure *form = gst_caps_get_structure (caps, 0);
+    if (g_strcmp0 (gst_structure_get_string (form, "types"),
+            gst_structure_get_string (s, "types")) == 0) {
+      gst_structure_set_value (s, "dimensions",
+          gst_structure_get_value (form, "dimensions"));
+      return;
+    }
+  }
+}
+
+/* Completes a structure without dimensions or framerate. */
+static GstCaps *
+gst_sae_filter_fixate_caps (GstBaseTransform *trans, GstPadDirection direction,
+    GstCaps *caps, GstCaps *othercaps)
+{
+  GstSaeTensors in;
+  GstStructure *s;
+
+  othercaps = gst_caps_make_writable (gst_caps_truncate (othercaps));
+  if (direction != GST_PAD_SINK || gst_caps_is_empty (othercaps))
+    return gst_caps_fixate (othercaps);
+  s = gst_caps_get_structure (othercaps, 0);
+  if (!gst_structure_has_field (s, "dimensions"))
+    complete_dimensions (GST_SAE_FILTER (trans), s);
+  if (!gst_structure_has_field (s, "framerate") &&
+      gst_sae_tensors_from_caps (&in, caps, NULL))
+    gst_structure_set (s, "framerate", GST_TYPE_FRACTION, in.fps_n,
+        MAX (in.fps_d, 1), NULL);
+  return gst_caps_fixate (othercaps);
+}
+
+static gboolean
+same_types (const GstSaeTensors *a, const GstSaeTensors *b)
+{
+  if (a->n_tensors != b->n_tensors || a->format != b->format)
+    return FALSE;
+  for (guint i = 0; i < a->n_tensors; i++)
+    if (a->tensors[i].type != b->tensors[i].type)
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+same_tensors (const GstSaeTensors *a, const GstSaeTensors *b)
+{
+  if (!same_types (a, b))
+    return FALSE;
+  for (guint i = 0; i < a->n_tensors; i++)
+    if (!gst_sae_tensor_equal (&a->tensors[i], &b->tensors[i]))
+      return FALSE;
+  return TRUE;
+}
+
+/* The form of @in that has the types that were negotiated. */
+static gboolean
+choose_form (GstSaeFilter *self, const GstSaeTensors *in, GstSaeTensors *form,
+    GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstSaeTensors forms[GST_SAE_MAX_FORMS];
+  guint n = GST_SAE_FILTER_GET_CLASS (self)->list_forms (self, in,
+      &priv->config, forms);
+
+  for (guint i = 0; i < n; i++)
+    if (same_types (&forms[i], &priv->out)) {
+      *form = forms[i];
+      form->fps_n = priv->in.fps_n;
+      form->fps_d = priv->in.fps_d;
+      return TRUE;
+    }
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "these tensors cannot become %u tensors of the types negotiated",
+      priv->out.n_tensors);
+  return FALSE;
+}
+
+static gboolean
+fail_caps (GstSaeFilter *self, GError *error)
+{
+  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot work with these caps",
+      error);
+  return FALSE;
+}
+
+static gboolean
+gst_sae_filter_set_caps (GstBaseTransform *trans, GstCaps *in_caps,
+    GstCaps *out_caps)
+{
+  GstSaeFilter *self = GST_SAE_FILTER (trans);
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstSaeFilterClass *klass = GST_SAE_FILTER_GET_CLASS (self);
+  GstSaeTensors form;
+  GError *error = NULL;
+
+  clear_pool (priv);
+  if (!gst_sae_tensors_from_caps (&priv->in, in_caps, &error) ||
+      !gst_sae_tensors_from_caps (&priv->out, out_caps, &error))
+    return fail_caps (self, error);
+  if (priv->in.n_tensors > 0 &&
+      (!klass->check (self, &priv->in, &priv->config, &error) ||
+          !choose_form (self, &priv->in, &form, &error)))
+    return fail_caps (self, error);
+  return TRUE;
+}
+
+static gboolean
+gst_sae_filter_decide_allocation (GstBaseTransform *trans, GstQuery *query)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (trans));
+
+  gst_clear_object (&priv->allocator);
+  gst_allocation_params_init (&priv->params);
+  if (gst_query_get_n_allocation_params (query) > 0)
+    gst_query_parse_nth_allocation_param (query, 0, &priv->allocator,
+        &priv->params);
+  /* The pool is our own, since its sizes follow the rows of each buffer. */
+  while (gst_query_get_n_allocation_pools (query) > 0)
+    gst_query_remove_nth_allocation_pool (query, 0);
+  clear_pool (priv);
+  return TRUE;
+}
+
+/* --- buffers ------------------------------------------------------------- */
+
+/* New caps go first, so that no buffer is other than they say. */
+static gboolean
+change_form (GstSaeFilter *self, const GstSaeTensors *form)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstCaps *caps = gst_sae_tensors_to_caps (form);
+  gboolean ok = gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
+      gst_event_new_caps (caps));
+
+  gst_caps_unref (caps);
+  priv->out = *form;
+  clear_pool (priv);
+  return ok;
+}
+
+static gboolean
+ensure_pool (GstSaeFilter *self, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  gsize sizes[GST_SAE_MAX_TENSORS];
+
+  if (priv->pool)
+    return TRUE;
+  for (guint i = 0; i < priv->out.n_tensors; i++)
+    if (!gst_sae_tensor_size (&priv->out.tensors[i], &sizes[i])) {
+      g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+          "tensor %u of the output is larger than memory", i);
+      return FALSE;
+    }
+  priv->pool = gst_sae_pool_new (sizes, priv->out.n_tensors, priv->allocator,
+      &priv->params);
+  if (!priv->pool)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+        "no buffer pool for the output");
+  return priv->pool != NULL;
+}
+
+/* The opened input as tensors, checked against the model. */
+static gboolean
+describe_input (GstSaeFilter *self, GstSaeTensors *in, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+
+  *in = priv->in;
+  in->n_tensors = priv->reader.n_tensors;
+  for (guint i = 0; i < in->n_tensors; i++)
+    in->tensors[i] = priv->reader.tensors[i];
+  return GST_SAE_FILTER_GET_CLASS (self)->check (self, in, &priv->config,
+             error) &&
+         ensure_model (self, error);
+}
+
+/* An output buffer that fits the opened input; empty where that has no rows. */
+static GstFlowReturn
+acquire_output (GstSaeFilter *self, GstBuffer **outbuf, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstSaeTensors in, form;
+
+  if (!describe_input (self, &in, error))
+    return GST_FLOW_ERROR;
+  if (priv->reader.n_rows[0] == 0) {
+    *outbuf = gst_buffer_new ();
+    return GST_FLOW_OK;
+  }
+  if (!choose_form (self, &in, &form, error))
+    return GST_FLOW_ERROR;
+  if (!same_tensors (&form, &priv->out) && !change_form (self, &form))
+    return GST_FLOW_NOT_NEGOTIATED;
+  if (!ensure_pool (self, error))
+    return GST_FLOW_ERROR;
+  return gst_buffer_pool_acquire_buffer (priv->pool, outbuf, NULL);
+}
+
+static GstFlowReturn
+gst_sae_filter_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *inbuf,
+    GstBuffer **outbuf)
+{
+  GstSaeFilter *self = GST_SAE_FILTER (trans);
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstFlowReturn flow = GST_FLOW_ERROR;
+  GError *error = NULL;
+
+  if (gst_sae_reader_open (&priv->reader, inbuf, &priv->in, &error))
+    flow = acquire_output (self, outbuf, &error);
+  if (flow != GST_FLOW_OK)
+    gst_sae_reader_close (&priv->reader);
+  if (error)
+    gst_sae_element_post_error (GST_ELEMENT (self), "Cannot read the buffer",
+        error);
+  if (flow != GST_FLOW_OK)
+    return flow;
+  if (!GST_BASE_TRANSFORM_CLASS (gst_sae_filter_parent_class)
+           ->copy_metadata (trans, inbuf, *outbuf))
+    GST_WARNING_OBJECT (self, "could not copy metadata");
+  return GST_FLOW_OK;
+}
+
+/* Maps the memories of @buffer, one a tensor; unmaps them all on failure. */
+static gboolean
+map_output (GstBuffer *buffer, guint n, GstMapInfo *maps)
+{
+  for (guint i = 0; i < n; i++)
+    if (!gst_memory_map (gst_buffer_peek_memory (buffer, i), &maps[i],
+            GST_MAP_WRITE)) {
+      while (i-- > 0)
+        gst_memory_unmap (maps[i].memory, &maps[i]);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+process (GstSaeFilter *self, GstBuffer *outbuf, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstMapInfo maps[GST_SAE_MAX_TENSORS];
+  GstSaeJob job = {
+      .model = priv->model,
+      .workspace = priv->workspace,
+      .in = &priv->reader,
+      .form = &priv->out,
+      .out = maps,
+  };
+  gboolean ok;
+
+  if (priv->reader.n_rows[0] == 0)
+    return TRUE;
+  if (!map_output (outbuf, priv->out.n_tensors, maps)) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+        "cannot map the output buffer");
+    return FALSE;
+  }
+  ok = GST_SAE_FILTER_GET_CLASS (self)->process (self, &job, error);
+  for (guint i = 0; i < priv->out.n_tensors; i++)
+    gst_memory_unmap (maps[i].memory, &maps[i]);
+  return ok;
+}
+
+static GstFlowReturn
+gst_sae_filter_transform (GstBaseTransform *trans, GstBuffer *inbuf,
+    GstBuffer *outbuf)
+{
+  GstSaeFilter *self = GST_SAE_FILTER (trans);
+  GError *error = NULL;
+  gboolean ok = process (self, outbuf, &error);
+
+  gst_sae_reader_close (&PRIVATE (self)->reader);
+  if (ok)
+    return GST_FLOW_OK;
+  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot process the buffer",
+      error);
+  return GST_FLOW_ERROR;
+}
+
+/* Metas say something about the rows, which are the same on both sides. */
+static gboolean
+gst_sae_filter_transform_meta (GstBaseTransform *trans, GstBuffer *outbuf,
+    GstMeta *meta, GstBuffer *inbuf)
+{
+  return TRUE;
+}
+
+const float *
+gst_sae_filter_get_floats (GstSaeFilter *self, const GstSaeReader *in,
+    guint index, GError **error)
+{
+  return gst_sae_floats_get (&PRIVATE (self)->floats, in, index, error);
+}
+
+gpointer
+gst_sae_filter_get_scratch (GstSaeFilter *self, gsize size, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+
+  if (size > priv->scratch_size) {
+    g_free (priv->scratch);
+    priv->scratch = g_try_malloc (size);
+    priv->scratch_size = priv->scratch ? size : 0;
+  }
+  if (size > 0 && !priv->scratch)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+        "no memory for %" G_GSIZE_FORMAT " bytes of scratch", size);
+  return priv->scratch;
+}
+
+/* --- type ----------------------------------------------------------------- */
+
+static void
+gst_sae_filter_finalize (GObject *object)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (object));
+
+  gst_sae_reader_clear (&priv->reader);
+  gst_sae_floats_clear (&priv->floats);
+  g_free (priv->scratch);
+  g_free (priv->location);
+  G_OBJECT_CLASS (gst_sae_filter_parent_class)->finalize (object);
+}
+
+static void
+install_properties (GObjectClass *klass)
+{
+  GParamFlags flags =
+      (GParamFlags) (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
+                     GST_PARAM_MUTABLE_READY);
+
+  g_object_class_install_property (klass, PROP_INPUT_SIZE,
+      g_param_spec_uint ("input-size", "Input size",
+          "Width of a row of activations (0 = from the model or the caps)", 0,
+          1 << 28, 0, flags));
+  g_object_class_install_property (klass, PROP_DICT_SIZE,
+      g_param_spec_uint ("dict-size", "Dictionary size",
+          "Number of latents (0 = from the model, else 4096)", 0, 1 << 28, 0,
+          flags));
+  g_object_class_install_property (klass, PROP_TOP_K,
+      g_param_spec_uint ("top-k", "Top k",
+          "Latents kept per row; may differ from the model's "
+          "(0 = from the model, else 32)",
+          0, 1 << 28, 0, flags));
+  g_object_class_install_property (klass, PROP_SPARSITY,
+      g_param_spec_enum ("sparsity", "Sparsity",
+          "How pre-activations become sparse (auto = from the model, else "
+          "top-k)",
+          SAE_TYPE_SPARSITY, SAE_SPARSITY_AUTO, flags));
+  g_object_class_install_property (klass, PROP_TIES,
+      g_param_spec_enum ("ties", "Ties",
+          "What top-k does with equal values; when set it overrides the "
+          "model's",
+          SAE_TYPE_TIES, SAE_TIES_LOWEST_INDEX, flags));
+  g_object_class_install_property (klass, PROP_PRE_BIAS,
+      g_param_spec_boolean ("pre-bias", "Pre-bias",
+          "Subtract b_dec from the input before encoding, in a model without "
+          "location",
+          FALSE, flags));
+  g_object_class_install_property (klass, PROP_LOCATION,
+      g_param_spec_string ("location", "Location",
+          "Folder of the dictionary: cfg.json and sae_weights.safetensors",
+          NULL, flags));
+  g_object_class_install_property (klass, PROP_SEED,
+      g_param_spec_uint64 ("seed", "Seed",
+          "Random start of the untrained model that is used without location",
+          0, G_MAXUINT64, 0, flags));
+  g_object_class_install_property (klass, PROP_N_THREADS,
+      g_param_spec_uint ("n-threads", "Threads",
+          "Threads for the mathematics (0 = one each processor)", 0, 1024, 0,
+          flags));
+}
+
+static void
+gst_sae_filter_class_init (GstSaeFilterClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (sae_filter_debug, "saefilter", 0,
+      "base of saeencoder and saedecoder");
+
+  object_class->set_property = gst_sae_filter_set_property;
+  object_class->get_property = gst_sae_filter_get_property;
+  object_class->finalize = gst_sae_filter_finalize;
+  install_properties (object_class);
+
+  trans_class->start = gst_sae_filter_start;
+  trans_class->stop = gst_sae_filter_stop;
+  trans_class->transform_caps = gst_sae_filter_transform_caps;
+  trans_class->fixate_caps = gst_sae_filter_fixate_caps;
+  trans_class->set_caps = gst_sae_filter_set_caps;
+  trans_class->decide_allocation = gst_sae_filter_decide_allocation;
+  trans_class->prepare_output_buffer = gst_sae_filter_prepare_output_buffer;
+  trans_class->transform = gst_sae_filter_transform;
+  trans_class->transform_meta = gst_sae_filter_transform_meta;
+  trans_class->passthrough_on_same_caps = FALSE;
+
+  gst_type_mark_as_plugin_api (GST_TYPE_SAE_FILTER, 0);
+  gst_type_mark_as_plugin_api (SAE_TYPE_SPARSITY, 0);
+  gst_type_mark_as_plugin_api (SAE_TYPE_TIES, 0);
+}
+
+static void
+gst_sae_filter_init (GstSaeFilter *self)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+
+  gst_sae_reader_init (&priv->reader);
+  gst_allocation_params_init (&priv->params);
+}

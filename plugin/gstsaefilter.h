@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What saeencoder and saedecoder have in common: a model, and output buffers
+ * of tensors whose number of rows may change from buffer to buffer. */
+#pragma once
+
+#include <gst/base/gstbasetransform.h>
+
+#include "gstsaetensors.h"
+#include "sae-model.h"
+
+G_BEGIN_DECLS
+
+#define GST_TYPE_SAE_FILTER (gst_sae_filter_get_type ())
+G_DECLARE_DERIVABLE_TYPE (GstSaeFilter, gst_sae_filter, GST, SAE_FILTER,
+    GstBaseTransform)
+
+/* Most forms that one input can be turned into. */
+#define GST_SAE_MAX_FORMS 4
+
+/* Codes or activations in a buffer being processed. */
+typedef struct {
+  SaeModel *model;
+  SaeWorkspace *workspace;
+  const GstSaeReader *in;
+  const GstSaeTensors *form; /* what the output is */
+  GstMapInfo *out;           /* its memories, mapped, one a tensor */
+} GstSaeJob;
+
+struct _GstSaeFilterClass {
+  GstBaseTransformClass parent_class;
+
+  /* Checks what @in (its tensors are known) demands of @config and fills in
+   * sizes of @config that are still 0. */
+  gboolean (*check) (GstSaeFilter *self, const GstSaeTensors *in,
+      SaeConfig *config, GError **error);
+
+  /* What @in can become, in order of preference: static tensors into @forms;
+   * returns how many. */
+  guint (*list_forms) (GstSaeFilter *self, const GstSaeTensors *in,
+      const SaeConfig *config, GstSaeTensors forms[GST_SAE_MAX_FORMS]);
+
+  gboolean (
+      *process) (GstSaeFilter *self, const GstSaeJob *job, GError **error);
+};
+
+/* Tensor @index of @in as float32: in place, or converted into scratch that
+ * holds until the next call. NULL with @error set when it is not floating or
+ * memory is exhausted. */
+const float *gst_sae_filter_get_floats (GstSaeFilter *self,
+    const GstSaeReader *in, guint index, GError **error);
+
+/* Scratch of @size bytes that holds until the next call; only grows. */
+gpointer
+gst_sae_filter_get_scratch (GstSaeFilter *self, gsize size, GError **error);
+
+G_END_DECLS

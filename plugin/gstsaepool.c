@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsaepool.h"
+
+#define MAX_SIZES 16
+
+#define GST_TYPE_SAE_POOL (gst_sae_pool_get_type ())
+G_DECLARE_FINAL_TYPE (GstSaePool, gst_sae_pool, GST, SAE_POOL, GstBufferPool)
+
+struct _GstSaePool {
+  GstBufferPool parent;
+  gsize sizes[MAX_SIZES]; /* constant once created */
+  guint n_sizes;
+  GstAllocator *allocator;
+  GstAllocationParams params;
+};
+
+G_DEFINE_FINAL_TYPE (GstSaePool, gst_sae_pool, GST_TYPE_BUFFER_POOL)
+
+static GstFlowReturn
+gst_sae_pool_alloc_buffer (GstBufferPool *pool, GstBuffer **buffer,
+    GstBufferPoolAcquireParams *acquire_params)
+{
+  GstSaePool *self = GST_SAE_POOL (pool);
+  GstBuffer *made = gst_buffer_new ();
+
+  for (guint i = 0; i < self->n_sizes; i++) {
+    GstMemory *memory =
+        gst_allocator_alloc (self->allocator, self->sizes[i], &self->params);
+    if (!memory) {
+      gst_buffer_unref (made);
+      return GST_FLOW_ERROR;
+    }
+    gst_buffer_append_memory (made, memory);
+  }
+  *buffer = made;
+  return GST_FLOW_OK;
+}
+
+static void
+gst_sae_pool_finalize (GObject *object)
+{
+  gst_clear_object (&GST_SAE_POOL (object)->allocator);
+  G_OBJECT_CLASS (gst_sae_pool_parent_class)->finalize (object);
+}
+
+static void
+gst_sae_pool_class_init (GstSaePoolClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = gst_sae_pool_finalize;
+  GST_BUFFER_POOL_CLASS (klass)->alloc_buffer = gst_sae_pool_alloc_buffer;
+}
+
+static void
+gst_sae_pool_init (GstSaePool *self)
+{
+  gst_allocation_params_init (&self->params);
+}
+
+GstBufferPool *
+gst_sae_pool_new (const gsize *sizes, guint n_sizes, GstAllocator *allocator,
+    const GstAllocationParams *params)
+{
+  GstSaePool *self;
+  GstStructure *config;
+  gsize total = 0;
+
+  g_return_val_if_fail (n_sizes <= MAX_SIZES, NULL);
+  self = g_object_new (GST_TYPE_SAE_POOL, NULL);
+  gst_object_ref_sink (self);
+  self->n_sizes = n_sizes;
+  for (guint i = 0; i < n_sizes; i++) {
+    self->sizes[i] = sizes[i];
+    total += sizes[i];
+  }
+  if (allocator)
+    self->allocator = gst_object_ref (allocator);
+  if (params)
+    self->params = *params;
+
+  config = gst_buffer_pool_get_config (GST_BUFFER_POOL (self));
+  gst_buffer_pool_config_set_params (config, NULL,
+      (guint) MIN (total, G_MAXUINT), 0, 0);
+  if (gst_buffer_pool_set_config (GST_BUFFER_POOL (self), config) &&
+      gst_buffer_pool_set_active (GST_BUFFER_POOL (self), TRUE))
+    return GST_BUFFER_POOL (self);
+  gst_object_unref (self);
+  return NULL;
+}

@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * SECTION:element-saetrainer
+ * @title: saetrainer
+ * @short_description: trains a sparse autoencoder on the stream
+ *
+ * Trains a dictionary on the rows that pass through, which go on untouched.
+ * Rows are gathered over buffers into batches; a last, smaller one is trained
+ * at EOS. The dictionary is written to #GstSaeTrainer:location as a whole at
+ * EOS, and when the element goes to READY with anything trained since, so that
+ * Ctrl-C loses nothing.
+ *
+ * A second tensor is the target of a transcoder (floating) or a mask (uint8):
+ * rows whose mask is 0 pass and are neither trained nor measured. So do GAP
+ * buffers.
+ *
+ * Every #GstSaeTrainer:stats-interval an element message `sae-stats` tells the
+ * metrics since the last one, and in its field `total` those of the whole run.
+ *
+ * ## Example
+ * |[
+ * gst-launch-1.0 saesrc location=train.npy epochs=8 shuffle=true !
+ *     saetrainer dict-size=6144 top-k=32 location=out/ ! fakesink
+ * ]|
+ */
+#include "gstsaetrainer.h"
+
+#include <string.h>
+
+#include "atomic-write.h"
+#include "gstsaecodes.h"
+#include "gstsaefloats.h"
+#include "gstsaelength.h"
+#include "gstsaestats.h"
+#include "gstsaetensors.h"
+#include "sae-enum-types.h"
+#include "sae-trainer.h"
+
+GST_DEBUG_CATEGORY_STATIC (sae_trainer_debug);
+#define GST_CAT_DEFAULT sae_trainer_debug
+
+#define DEFAULT_STATS_INTERVAL GST_SECOND
+
+struct _GstSaeTrainer {
+  GstBaseTransform parent;
+
+  SaeTrainer *trainer; /* holds the training properties; locks itself */
+
+  /* properties; object lock */
+  gchar *location;
+  gchar *metadata;
+  guint64 stats_interval;
+
+  /* streaming thread */
+  GstSaeTensors tensors; /* of the caps */
+  guint set_input_size;  /* as the user set them, before the stream did */
+  guint64 set_total_rows;
+  gboolean started;
+  guint64 saved_steps; /* steps in what was last written */
+  gint64 last_stats;   /* monotonic µs */
+  GstSaeReader reader;
+  GstSaeFloats x, target;
+  float *kept; /* rows that a mask leaves */
+  gsize kept_size;
+  guint64 dropped_rows; /* by flushes */
+};
+
+enum {
+  PROP_0,
+  PROP_LOCATION,
+  PROP_METADATA,
+  PROP_STATS_INTERVAL,
+  PROP_STATS,
+  N_OWN_PROPS
+};
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SAE_TRAINING_CAPS));
+
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SAE_TRAINING_CAPS));
+
+G_DEFINE_FINAL_TYPE (GstSaeTrainer, gst_sae_trainer, GST_TYPE_BASE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE (saetrainer, "saetrainer", GST_RANK_NONE,
+    GST_TYPE_SAE_TRAINER)
+
+/* --- properties ----------------------------------------------------------- */
+
+/* The same property of the library's trainer, with GStreamer's flags: one more
+ * option there is one more property here. */
+static GParamSpec *
+copy_pspec (GParamSpec *p)
+{
+  GParamFlags flags = p->flags & (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS);
+  const gchar *name = p->name, *blurb = g_param_spec_get_blurb (p);
+
+  if (p->flags & G_PARAM_WRITABLE)
+    flags |= p->flags & SAE_PARAM_LIVE ? GST_PARAM_MUTABLE_PLAYING
+                                       : GST_PARAM_MUTABLE_READY;
+  if (G_IS_PARAM_SPEC_UINT (p))
+    return g_param_spec_uint (name, NULL, blurb, G_PARAM_SPEC_UINT (p)->minimum,
+        G_PARAM_SPEC_UINT (p)->maximum, G_PARAM_SPEC_UINT (p)->default_value,
+        flags);
+  if (G_IS_PARAM_SPEC_UINT64 (p))
+    return g_param_spec_uint64 (name, NULL, blurb,
+        G_PARAM_SPEC_UINT64 (p)->minimum, G_PARAM_SPEC_UINT64 (p)->maximum,
+        G_PARAM_SPEC_UINT64 (p)->default_value, flags);
+  if (G_IS_PARAM_SPEC_INT64 (p))
+    return g_param_spec_int64 (name, NULL, blurb,
+        G_PARAM_SPEC_INT64 (p)->minimum, G_PARAM_SPEC_INT64 (p)->maximum,
+        G_PARAM_SPEC_INT64 (p)->default_value, flags);
+  if (G_IS_PARAM_SPEC_DOUBLE (p))
+    return g_param_spec_double (name, NULL, blurb,
+        G_PARAM_SPEC_DOUBLE (p)->minimum, G_PARAM_SPEC_DOUBLE (p)->maximum,
+        G_PARAM_SPEC_DOUBLE (p)->default_value,
+        flags | (p->flags & SAE_PARAM_LIVE ? GST_PARAM_CONTROLLABLE : 0));
+  if (G_IS_PARAM_SPEC_BOOLEAN (p))
+    return g_param_spec_boolean (name, NULL, blurb,
+        G_PARAM_SPEC_BOOLEAN (p)->default_value, flags);
+  g_assert (G_IS_PARAM_SPEC_ENUM (p));
+  gst_type_mark_as_plugin_api (p->value_type, 0);
+  return g_param_spec_enum (name, NULL, blurb, p->value_type,
+      G_PARAM_SPEC_ENUM (p)->default_value, flags);
+}
+
+static void
+install_trainer_properties (GObjectClass *object_class)
+{
+  g_autoptr (GTypeClass) trainer_class = g_type_class_ref (SAE_TYPE_TRAINER);
+  guint n;
+  g_autofree GParamSpec **pspecs =
+      g_object_class_list_properties (G_OBJECT_CLASS (trainer_class), &n);
+
+  for (guint i = 0; i < n; i++)
+    g_object_class_install_property (object_class, N_OWN_PROPS + i,
+        copy_pspec (pspecs[i]));
+}
+
+static void
+gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
+    GParamSpec *pspec)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (object);
+
+  if (id >= N_OWN_PROPS) {
+    g_object_set_property (G_OBJECT (self->trainer), pspec->name, value);
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_LOCATION:
+      g_free (self->location);
+      self->location = g_value_dup_string (value);
+      break;
+    case PROP_METADATA:
+      g_free (self->metadata);
+      self->metadata = g_value_dup_string (value);
+      break;
+    case PROP_STATS_INTERVAL:
+      self->stats_interval = g_value_get_uint64 (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+get_stats (GstSaeTrainer *self, GValue *value)
+{
+  g_autoptr (SaeMetrics) metrics = sae_trainer_get_metrics (self->trainer);
+
+  g_value_take_boxed (value, gst_sae_stats_new ("sae-stats", metrics));
+}
+
+static void
+gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
+    GParamSpec *pspec)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (object);
+
+  if (id >= N_OWN_PROPS) {
+    g_object_get_property (G_OBJECT (self->trainer), pspec->name, value);
+    return;
+  }
+  if (id == PROP_STATS) {
+    get_stats (self, value);
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_LOCATION:
+      g_value_set_string (value, self->location);
+      break;
+    case PROP_METADATA:
+      g_value_set_string (value, self->metadata);
+      break;
+    case PROP_STATS_INTERVAL:
+      g_value_set_uint64 (value, self->stats_interval);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static gchar *
+dup_location (GstSaeTrainer *self)
+{
+  gchar *location;
+
+  GST_OBJECT_LOCK (self);
+  location = g_strdup (self->location);
+  GST_OBJECT_UNLOCK (self);
+  return location;
+}
+
+/* --- saving --------------------------------------------------------------- */
+
+/* "key=value,key=value" into the model. */
+static SaeModel *
+add_metadata (GstSaeTrainer *self, SaeModel *model)
+{
+  g_auto (GStrv) pairs = NULL;
+
+  GST_OBJECT_LOCK (self);
+  pairs = g_strsplit (self->metadata ? self->metadata : "", ",", -1);
+  GST_OBJECT_UNLOCK (self);
+  for (guint i = 0; pairs[i]; i++) {
+    gchar *equals = strchr (pairs[i], '=');
+    SaeModel *with;
+    if (!equals)
+      continue;
+    *equals = '\0';
+    with = sae_model_with_metadata (model, g_strstrip (pairs[i]),
+        g_strstrip (equals + 1));
+    sae_model_unref (model);
+    model = with;
+  }
+  return model;
+}
+
+/* Writes the dictionary if it is wanted and changed since it was last. */
+static gboolean
+save (GstSaeTrainer *self, GError **error)
+{
+  g_autofree gchar *location = dup_location (self);
+  guint64 steps = sae_trainer_get_steps (self->trainer);
+  g_autoptr (SaeModel) model = NULL;
+
+  if (!location || steps == self->saved_steps)
+    return TRUE;
+  model = sae_trainer_get_model (self->trainer, error);
+  if (!model)
+    return FALSE;
+  model = add_metadata (self, model);
+  if (!sae_model_save (model, location, error))
+    return FALSE;
+  GST_INFO_OBJECT (self, "wrote %s after %" G_GUINT64_FORMAT " steps", location,
+      steps);
+  self->saved_steps = steps;
+  return TRUE;
+}
+
+/* Trains what is left of the last batch and saves: the end of the run. */
+static gboolean
+finish (GstSaeTrainer *self)
+{
+  GError *error = NULL;
+
+  if (!self->started)
+    return TRUE;
+  if (sae_trainer_flush (self->trainer, &error) && save (self, &error))
+    return TRUE;
+  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot save the dictionary",
+      error);
+  return FALSE;
+}
+
+/* --- statistics ----------------------------------------------------------- */
+
+static void
+post_stats (GstSaeTrainer *self, gboolean final)
+{
+  g_autoptr (SaeMetrics) since_last = sae_trainer_take_metrics (self->trainer);
+  g_autoptr (SaeMetrics) total = sae_trainer_get_metrics (self->trainer);
+  GstStructure *s = gst_sae_stats_new ("sae-stats", since_last);
+  GstStructure *all = gst_sae_stats_new ("sae-metrics", total);
+
+  gst_structure_set (s, "total-rows", G_TYPE_UINT64, total->rows, "final",
+      G_TYPE_BOOLEAN, final, "total", GST_TYPE_STRUCTURE, all, NULL);
+  gst_structure_free (all);
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_element (GST_OBJECT (self), s));
+  self->last_stats = g_get_monotonic_time ();
+}
+
+static void
+post_stats_when_due (GstSaeTrainer *self)
+{
+  guint64 interval;
+
+  GST_OBJECT_LOCK (self);
+  interval = self->stats_interval;
+  GST_OBJECT_UNLOCK (self);
+  if (interval == 0)
+    return;
+  if (!self->last_stats)
+    self->last_stats = g_get_monotonic_time ();
+  if ((guint64) (g_get_monotonic_time () - self->last_stats) * 1000 >= interval)
+    post_stats (self, FALSE);
+}
+
+/* --- state ---------------------------------------------------------------- */
+
+static gboolean
+gst_sae_trainer_start (GstBaseTransform *trans)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (trans);
+  g_autofree gchar *location = dup_location (self);
+  GError *error = NULL;
+
+  sae_trainer_reset (self->trainer);
+  self->started = FALSE;
+  self->saved_steps = 0;
+  self->last_stats = 0;
+  self->dropped_rows = 0;
+  g_object_get (self->trainer, "input-size", &self->set_input_size,
+      "total-rows", &self->set_total_rows, NULL);
+  if (!location || sae_atomic_probe_folder (location, &error))
+    return TRUE;
+  gst_sae_element_post_error (GST_ELEMENT (self),
+      "Cannot write to the location", error);
+  return FALSE;
+}
+
+static gboolean
+gst_sae_trainer_stop (GstBaseTransform *trans)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (trans);
+  gboolean ok = finish (self);
+
+  /* What the stream told is not what the user set. */
+  g_object_set (self->trainer, "input-size", self->set_input_size, "total-rows",
+      self->set_total_rows, NULL);
+  self->started = FALSE;
+  return ok;
+}
+
+static gboolean
+fail (GstSaeTrainer *self, const gchar *context, GError *error)
+{
+  gst_sae_element_post_error (GST_ELEMENT (self), context, error);
+  return FALSE;
+}
+
+/* Takes the width of a row from the stream, or holds the stream to it. */
+static gboolean
+check_width (GstSaeTrainer *self, const GstSaeTensor *x, GError **error)
+{
+  guint size;
+
+  g_object_get (self->trainer, "input-size", &size, NULL);
+  if (size == 0)
+    g_object_set (self->trainer, "input-size", x->dims[0], NULL);
+  else if (size != x->dims[0]) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "activations: expected rows of %u (input-size), got rows of %u", size,
+        x->dims[0]);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* Checks the first tensor, and a second one as target or mask. */
+static gboolean
+check_tensors (GstSaeTrainer *self, const GstSaeTensor *tensors, guint n,
+    GError **error)
+{
+  SaeDtype dtype;
+
+  for (guint i = 0; i < n && i < 2; i++) {
+    gboolean mask = i == 1 && tensors[i].type == GST_SAE_UINT8;
+    if (!mask && (!gst_sae_type_to_dtype (tensors[i].type, &dtype) ||
+                     !sae_dtype_is_float (dtype))) {
+      g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+          "tensor %u: expected float32, float16 or float64%s, got %s", i,
+          i ? ", or a uint8 mask" : "", gst_sae_type_name (tensors[i].type));
+      return FALSE;
+    }
+    if (mask && tensors[i].dims[0] != 1) {
+      g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+          "mask: expected rows of 1, got rows of %u", tensors[i].dims[0]);
+      return FALSE;
+    }
+    if (i == 1 && !mask)
+      g_object_set (self->trainer, "output-size", tensors[i].dims[0], NULL);
+  }
+  return n > 0 && check_width (self, &tensors[0], error);
+}
+
+static gboolean
+gst_sae_trainer_set_caps (GstBaseTransform *trans, GstCaps *in_caps,
+    GstCaps *out_caps)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (trans);
+  GstSaeTensors tensors;
+  GError *error = NULL;
+
+  if (!gst_sae_tensors_from_caps (&tensors, in_caps, &error) ||
+      (tensors.n_tensors > 0 &&
+          !check_tensors (self, tensors.tensors, tensors.n_tensors, &error)))
+    return fail (self, "Cannot train on these caps", error);
+  self->tensors = tensors;
+  return TRUE;
+}
+
+/* The first rows are there: everything about the stream is known. */
+static gboolean
+start_run (GstSaeTrainer *self, GError **error)
+{
+  const GstSaeTensor *x = &self->reader.tensors[0];
+  gsize row_size = x->dims[0] * gst_sae_type_size (x->type);
+
+  if (!check_tensors (self, self->reader.tensors, self->reader.n_tensors,
+          error))
+    return FALSE;
+  if (self->set_total_rows == 0) {
+    guint64 rows =
+        gst_sae_length_query (GST_BASE_TRANSFORM_SINK_PAD (self), row_size,
+            self->reader.n_rows[0], self->tensors.fps_n, self->tensors.fps_d);
+    GST_INFO_OBJECT (self, "upstream has %" G_GUINT64_FORMAT " rows", rows);
+    g_object_set (self->trainer, "total-rows", rows, NULL);
+  }
+  self->started = sae_trainer_start (self->trainer, error);
+  return self->started;
+}
+
+/* Copies the rows whose mask is not 0 to @to; returns how many. */
+static gsize
+keep_rows (const guint8 *mask, gsize n_rows, const float *x, gsize d, float *to)
+{
+  gsize n = 0;
+
+  for (gsize r = 0; r < n_rows; r++)
+    if (mask[r])
+      memcpy (to + n++ * d, x + r * d, d * sizeof *to);
+  return n;
+}
+
+static gboolean
+reserve_kept (GstSaeTrainer *self, gsize n, GError **error)
+{
+  if (n <= self->kept_size)
+    return TRUE;
+  g_free (self->kept);
+  self->kept = g_try_malloc_n (n, sizeof (float));
+  self->kept_size = self->kept ? n : 0;
+  if (!self->kept)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+        "no memory for %" G_GSIZE_FORMAT " masked numbers", n);
+  return self->kept != NULL;
+}
+
+static gboolean
+train_rows (GstSaeTrainer *self, GError **error)
+{
+  const GstSaeReader *in = &self->reader;
+  gsize n_rows = in->n_rows[0], d = in->tensors[0].dims[0];
+  const float *x = gst_sae_floats_get (&self->x, in, 0, error), *target = NULL;
+
+  if (!x)
+    return FALSE;
+  if (in->n_tensors > 1 && in->n_rows[1] != n_rows) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+        "tensor 1: expected %" G_GSIZE_FORMAT " rows, got %" G_GSIZE_FORMAT,
+        n_rows, in->n_rows[1]);
+    return FALSE;
+  }
+  if (in->n_tensors > 1 && in->tensors[1].type == GST_SAE_UINT8) {
+    if (!reserve_kept (self, n_rows * d, error))
+      return FALSE;
+    n_rows = keep_rows (in->data[1], n_rows, x, d, self->kept);
+    x = self->kept;
+  } else if (in->n_tensors > 1) {
+    target = gst_sae_floats_get (&self->target, in, 1, error);
+    if (!target)
+      return FALSE;
+  }
+  return sae_trainer_push_rows (self->trainer, x, target, n_rows, error);
+}
+
+static gboolean
+train_buffer (GstSaeTrainer *self, GstBuffer *buffer, GError **error)
+{
+  gboolean ok;
+
+  if (!gst_sae_reader_open (&self->reader, buffer, &self->tensors, error))
+    return FALSE;
+  ok = self->reader.n_rows[0] == 0 ||
+       ((self->started ? check_tensors (self, self->reader.tensors,
+                             self->reader.n_tensors, error)
+                       : start_run (self, error)) &&
+           train_rows (self, error));
+  gst_sae_reader_close (&self->reader);
+  return ok;
+}
+
+static GstFlowReturn
+gst_sae_trainer_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (trans);
+  GError *error = NULL;
+
+  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP))
+    return GST_FLOW_OK;
+  if (!train_buffer (self, buffer, &error)) {
+    fail (self, "Cannot train on the buffer", error);
+    return GST_FLOW_ERROR;
+  }
+  post_stats_when_due (self);
+  return GST_FLOW_OK;
+}
+
+static gboolean
+gst_sae_trainer_sink_event (GstBaseTransform *trans, GstEvent *event)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (trans);
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_EOS:
+      finish (self);
+      post_stats (self, TRUE);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      self->dropped_rows += sae_trainer_drop_pending (self->trainer);
+      GST_INFO_OBJECT (self, "flushes dropped %" G_GUINT64_FORMAT " rows",
+          self->dropped_rows);
+      break;
+    default:
+      break;
+  }
+  return GST_BASE_TRANSFORM_CLASS (gst_sae_trainer_parent_class)
+      ->sink_event (trans, event);
+}
+
+/* --- type ----------------------------------------------------------------- */
+
+static void
+gst_sae_trainer_finalize (GObject *object)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (object);
+
+  g_clear_object (&self->trainer);
+  gst_sae_reader_clear (&self->reader);
+  gst_sae_floats_clear (&self->x);
+  gst_sae_floats_clear (&self->target);
+  g_free (self->kept);
+  g_free (self->location);
+  g_free (self->metadata);
+  G_OBJECT_CLASS (gst_sae_trainer_parent_class)->finalize (object);
+}
+
+static void
+install_own_properties (GObjectClass *object_class)
+{
+  GParamFlags flags =
+      (GParamFlags) (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_property (object_class, PROP_LOCATION,
+      g_param_spec_string ("location", "Location",
+          "Folder for the trained dictionary, written whole at EOS and when "
+          "stopped",
+          NULL, flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_METADATA,
+      g_param_spec_string ("metadata", "Metadata",
+          "key=value,… for cfg.json, such as model_name and hook_name", NULL,
+          flags | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (object_class, PROP_STATS_INTERVAL,
+      g_param_spec_uint64 ("stats-interval", "Statistics interval",
+          "Time between sae-stats messages in ns (0 = only the final one)", 0,
+          G_MAXUINT64, DEFAULT_STATS_INTERVAL,
+          flags | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (object_class, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "Metrics of the run so far, as the field total of sae-stats",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+}
+
+static void
+gst_sae_trainer_class_init (GstSaeTrainerClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (sae_trainer_debug, "saetrainer", 0,
+      "sparse autoencoder, training");
+
+  object_class->set_property = gst_sae_trainer_set_property;
+  object_class->get_property = gst_sae_trainer_get_property;
+  object_class->finalize = gst_sae_trainer_finalize;
+  install_own_properties (object_class);
+  install_trainer_properties (object_class);
+
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_element_class_set_static_metadata (element_class,
+      "Sparse autoencoder trainer", "Filter/Tensor",
+      "Trains a sparse autoencoder on the rows that pass through",
+      "The gst-sae developers");
+
+  trans_class->start = gst_sae_trainer_start;
+  trans_class->stop = gst_sae_trainer_stop;
+  trans_class->set_caps = gst_sae_trainer_set_caps;
+  trans_class->transform_ip = gst_sae_trainer_transform_ip;
+  trans_class->sink_event = gst_sae_trainer_sink_event;
+  trans_class->transform_ip_on_passthrough = TRUE;
+}
+
+static void
+gst_sae_trainer_init (GstSaeTrainer *self)
+{
+  GstBaseTransform *trans = GST_BASE_TRANSFORM (self);
+
+  self->trainer = sae_trainer_new (0, 0, 0);
+  self->stats_interval = DEFAULT_STATS_INTERVAL;
+  gst_sae_reader_init (&self->reader);
+  gst_base_transform_set_in_place (trans, TRUE);
+  gst_base_transform_set_passthrough (trans, TRUE);
+  gst_base_transform_set_qos_enabled (trans, FALSE);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <gst/gst.h>
+
+#include "gstsaedecoder.h"
+#include "gstsaeencoder.h"
+#include "gstsaetrainer.h"
+
+/* One line an element. */
+static gboolean
+plugin_init (GstPlugin *plugin)
+{
+  gboolean ok = TRUE;
+
+  ok &= GST_ELEMENT_REGISTER (saedecoder, plugin);
+  ok &= GST_ELEMENT_REGISTER (saeencoder, plugin);
+  ok &= GST_ELEMENT_REGISTER (saetrainer, plugin);
+  return ok;
+}
+
+GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, sae,
+    "Sparse autoencoders on streams of activations", plugin_init, SAE_VERSION,
+    "LGPL", "gst-sae", "Unknown package origin")
