@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Which level is chosen, and that none of them changes how the thread's other
+ * arithmetic behaves. */
+#include <string.h>
+
+#include "cases.h"
+
+#ifdef __x86_64__
+#include <xmmintrin.h>
+/* Masks, rounding, flush-to-zero and denormals-are-zero. */
+#define CONTROL_BITS 0xffc0u
+#endif
+
+static const SaeKernels *
+find_level (const char *name)
+{
+  for (const SaeKernels *const *k = sae_kernels_available (); *k; k++)
+    if (strcmp ((*k)->name, name) == 0)
+      return *k;
+  return NULL;
+}
+
+static const SaeKernels *
+best_level (void)
+{
+  const SaeKernels *const *k = sae_kernels_available ();
+
+  while (k[1])
+    k++;
+  return *k;
+}
+
+static void
+test_reference_first (void)
+{
+  const SaeKernels *const *k = sae_kernels_available ();
+
+  g_assert_cmpstr (k[0]->name, ==, "c");
+  for (; *k; k++)
+    g_test_message ("this CPU runs %s", (*k)->name);
+}
+
+/* Runs the test called @child with SAE_KERNELS set to @value. */
+static void
+run_with (const char *value, const char *child)
+{
+  g_autofree char *before = g_strdup (g_getenv ("SAE_KERNELS"));
+
+  if (value)
+    g_setenv ("SAE_KERNELS", value, TRUE);
+  else
+    g_unsetenv ("SAE_KERNELS");
+  g_test_trap_subprocess (child, 0, 0);
+  if (before)
+    g_setenv ("SAE_KERNELS", before, TRUE);
+  else
+    g_unsetenv ("SAE_KERNELS");
+  g_test_trap_assert_passed ();
+}
+
+static void
+test_environment (void)
+{
+  const char *const names[] = {"c", "avx2", "avx512"};
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    if (find_level (names[i]))
+      run_with (names[i], "/kernels/levels/subprocess/as-named");
+}
+
+static void
+subprocess_as_named (void)
+{
+  g_assert_cmpstr (sae_kernels ()->name, ==, g_getenv ("SAE_KERNELS"));
+  g_assert_true (sae_kernels () == find_level (sae_kernels ()->name));
+}
+
+static void
+test_best (void)
+{
+  run_with (NULL, "/kernels/levels/subprocess/best");
+  run_with ("no-such-level", "/kernels/levels/subprocess/best");
+  run_with ("", "/kernels/levels/subprocess/best");
+}
+
+static void
+subprocess_best (void)
+{
+  g_assert_true (sae_kernels () == best_level ());
+}
+
+#ifdef __x86_64__
+static void
+check_control_bits (const Case *c)
+{
+  unsigned before = _mm_getcsr () & CONTROL_BITS;
+  g_auto (NoiseArray) x = noise_array (c->noise, c->kind, c->n, 0);
+  g_auto (NoiseArray) y = noise_array (c->noise, c->kind, c->n, 0);
+  SaeRowSums sums;
+
+  c->kernels->dot (x.values, y.values, c->n);
+  c->kernels->add (x.values, y.values, c->n);
+  c->kernels->scale (x.values, 0.5f, x.values, c->n);
+  c->kernels->row_sums (x.values, y.values, c->n, &sums);
+  g_assert_cmphex (_mm_getcsr () & CONTROL_BITS, ==, before);
+}
+#endif
+
+static void
+test_control_bits (void)
+{
+#ifdef __x86_64__
+  cases_run (check_control_bits);
+#else
+  g_test_skip ("only x86 has MXCSR");
+#endif
+}
+
+/* Half of the smallest normal number is denormal and not 0. */
+static void
+test_denormals (void)
+{
+  for (const SaeKernels *const *k = sae_kernels_available (); *k; k++) {
+    float x[40], y[40];
+    for (guint j = 0; j < 40; j++)
+      x[j] = 0x1p-126f;
+    (*k)->scale (y, 0.5f, x, 40);
+    for (guint j = 0; j < 40; j++)
+      g_assert_true (y[j] == 0x1p-127f);
+    g_assert_true ((*k)->dot (y, (float[]){1}, 1) == 0x1p-127f);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/kernels/levels/reference-first", test_reference_first);
+  g_test_add_func ("/kernels/levels/environment-names-one", test_environment);
+  g_test_add_func ("/kernels/levels/best-without-a-known-name", test_best);
+  g_test_add_func ("/kernels/levels/subprocess/as-named", subprocess_as_named);
+  g_test_add_func ("/kernels/levels/subprocess/best", subprocess_best);
+  g_test_add_func ("/kernels/levels/control-register-untouched",
+      test_control_bits);
+  g_test_add_func ("/kernels/levels/denormals-are-not-flushed", test_denormals);
+  return g_test_run ();
+}
