@@ -37,7 +37,8 @@ static GstStaticPadTemplate src_template =
         GST_STATIC_CAPS ("other/tensors, format=(string)static, "
                          "num_tensors=(int)1, types=(string)float32"));
 
-G_DEFINE_FINAL_TYPE (GstSaeDecoder, gst_sae_decoder, GST_TYPE_SAE_FILTER)
+G_DEFINE_FINAL_TYPE_WITH_CODE (GstSaeDecoder, gst_sae_decoder,
+    GST_TYPE_SAE_FILTER, G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL))
 GST_ELEMENT_REGISTER_DEFINE (saedecoder, "saedecoder", GST_RANK_NONE,
     GST_TYPE_SAE_DECODER)
 

@@ -41,7 +41,8 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SAE_CODES_CAPS));
 
-G_DEFINE_FINAL_TYPE (GstSaeEncoder, gst_sae_encoder, GST_TYPE_SAE_FILTER)
+G_DEFINE_FINAL_TYPE_WITH_CODE (GstSaeEncoder, gst_sae_encoder,
+    GST_TYPE_SAE_FILTER, G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL))
 GST_ELEMENT_REGISTER_DEFINE (saeencoder, "saeencoder", GST_RANK_NONE,
     GST_TYPE_SAE_ENCODER)
 

@@ -54,10 +54,14 @@ struct _GstSaeTrainer {
   /* streaming thread */
   GstSaeTensors tensors; /* of the caps */
   guint set_input_size;  /* as the user set them, before the stream did */
+  guint set_output_size;
   guint64 set_total_rows;
   gboolean started;
-  guint64 saved_steps; /* steps in what was last written */
-  gint64 last_stats;   /* monotonic µs */
+  GstSaeTensor run[2]; /* types and widths that the run was started with */
+  guint n_run;
+  guint64 saved_steps;     /* steps in what was last written */
+  gint64 last_stats;       /* monotonic µs */
+  GstClockTime begin, end; /* of the rows since then, where they have times */
   GstSaeReader reader;
   GstSaeFloats x, target;
   float *kept; /* rows that a mask leaves */
@@ -80,7 +84,8 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SAE_TRAINING_CAPS));
 
-G_DEFINE_FINAL_TYPE (GstSaeTrainer, gst_sae_trainer, GST_TYPE_BASE_TRANSFORM)
+G_DEFINE_FINAL_TYPE_WITH_CODE (GstSaeTrainer, gst_sae_trainer,
+    GST_TYPE_BASE_TRANSFORM, G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL))
 GST_ELEMENT_REGISTER_DEFINE (saetrainer, "saetrainer", GST_RANK_NONE,
     GST_TYPE_SAE_TRAINER)
 
@@ -281,6 +286,40 @@ finish (GstSaeTrainer *self)
 
 /* --- statistics ----------------------------------------------------------- */
 
+/* The times that level and friends tell; none for streams without. */
+static void
+add_times (GstSaeTrainer *self, GstStructure *s)
+{
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+
+  if (!GST_CLOCK_TIME_IS_VALID (self->begin) ||
+      segment->format != GST_FORMAT_TIME)
+    return;
+  gst_structure_set (s, "timestamp", GST_TYPE_CLOCK_TIME, self->begin,
+      "endtime", GST_TYPE_CLOCK_TIME, self->end, "duration",
+      GST_TYPE_CLOCK_TIME, self->end - self->begin, "stream-time",
+      GST_TYPE_CLOCK_TIME,
+      gst_segment_to_stream_time (segment, GST_FORMAT_TIME, self->begin),
+      "running-time", GST_TYPE_CLOCK_TIME,
+      gst_segment_to_running_time (segment, GST_FORMAT_TIME, self->begin),
+      NULL);
+}
+
+static void
+note_times (GstSaeTrainer *self, GstBuffer *buffer)
+{
+  GstClockTime begin = GST_BUFFER_PTS (buffer), end = begin;
+
+  if (!GST_CLOCK_TIME_IS_VALID (begin))
+    return;
+  if (GST_BUFFER_DURATION_IS_VALID (buffer))
+    end += GST_BUFFER_DURATION (buffer);
+  if (!GST_CLOCK_TIME_IS_VALID (self->begin) || begin < self->begin)
+    self->begin = begin;
+  if (!GST_CLOCK_TIME_IS_VALID (self->end) || end > self->end)
+    self->end = end;
+}
+
 static void
 post_stats (GstSaeTrainer *self, gboolean final)
 {
@@ -292,6 +331,8 @@ post_stats (GstSaeTrainer *self, gboolean final)
   gst_structure_set (s, "total-rows", G_TYPE_UINT64, total->rows, "final",
       G_TYPE_BOOLEAN, final, "total", GST_TYPE_STRUCTURE, all, NULL);
   gst_structure_free (all);
+  add_times (self, s);
+  self->begin = self->end = GST_CLOCK_TIME_NONE;
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_element (GST_OBJECT (self), s));
   self->last_stats = g_get_monotonic_time ();
@@ -327,8 +368,10 @@ gst_sae_trainer_start (GstBaseTransform *trans)
   self->saved_steps = 0;
   self->last_stats = 0;
   self->dropped_rows = 0;
+  self->begin = self->end = GST_CLOCK_TIME_NONE;
   g_object_get (self->trainer, "input-size", &self->set_input_size,
-      "total-rows", &self->set_total_rows, NULL);
+      "output-size", &self->set_output_size, "total-rows",
+      &self->set_total_rows, NULL);
   if (!location || sae_atomic_probe_folder (location, &error))
     return TRUE;
   gst_sae_element_post_error (GST_ELEMENT (self),
@@ -343,8 +386,9 @@ gst_sae_trainer_stop (GstBaseTransform *trans)
   gboolean ok = finish (self);
 
   /* What the stream told is not what the user set. */
-  g_object_set (self->trainer, "input-size", self->set_input_size, "total-rows",
-      self->set_total_rows, NULL);
+  g_object_set (self->trainer, "input-size", self->set_input_size,
+      "output-size", self->set_output_size, "total-rows", self->set_total_rows,
+      NULL);
   self->started = FALSE;
   return ok;
 }
@@ -435,7 +479,36 @@ start_run (GstSaeTrainer *self, GError **error)
     g_object_set (self->trainer, "total-rows", rows, NULL);
   }
   self->started = sae_trainer_start (self->trainer, error);
+  self->n_run = MIN (self->reader.n_tensors, G_N_ELEMENTS (self->run));
+  for (guint i = 0; i < self->n_run; i++)
+    self->run[i] = self->reader.tensors[i];
   return self->started;
+}
+
+/* Whether the opened buffer is like those that the run was started with. */
+static gboolean
+is_as_started (GstSaeTrainer *self)
+{
+  const GstSaeReader *in = &self->reader;
+
+  if (!self->started || in->n_tensors != self->n_run)
+    return FALSE;
+  for (guint i = 0; i < self->n_run; i++)
+    if (in->tensors[i].type != self->run[i].type ||
+        in->tensors[i].dims[0] != self->run[i].dims[0])
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+fit_run (GstSaeTrainer *self, GError **error)
+{
+  if (is_as_started (self))
+    return TRUE;
+  if (!self->started)
+    return start_run (self, error);
+  return check_tensors (self, self->reader.tensors, self->reader.n_tensors,
+      error);
 }
 
 /* Copies the rows whose mask is not 0 to @to; returns how many. */
@@ -500,12 +573,23 @@ train_buffer (GstSaeTrainer *self, GstBuffer *buffer, GError **error)
   if (!gst_sae_reader_open (&self->reader, buffer, &self->tensors, error))
     return FALSE;
   ok = self->reader.n_rows[0] == 0 ||
-       ((self->started ? check_tensors (self, self->reader.tensors,
-                             self->reader.n_tensors, error)
-                       : start_run (self, error)) &&
-           train_rows (self, error));
+       (fit_run (self, error) && train_rows (self, error));
   gst_sae_reader_close (&self->reader);
   return ok;
+}
+
+/* Controlled properties follow the stream; without a time they stay. */
+static void
+sync_controls (GstSaeTrainer *self, GstBuffer *buffer)
+{
+  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
+  GstClockTime time = GST_CLOCK_TIME_NONE;
+
+  if (segment->format == GST_FORMAT_TIME)
+    time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME,
+        GST_BUFFER_PTS (buffer));
+  if (GST_CLOCK_TIME_IS_VALID (time))
+    gst_object_sync_values (GST_OBJECT (self), time);
 }
 
 static GstFlowReturn
@@ -516,10 +600,12 @@ gst_sae_trainer_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
   if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP))
     return GST_FLOW_OK;
+  sync_controls (self, buffer);
   if (!train_buffer (self, buffer, &error)) {
     fail (self, "Cannot train on the buffer", error);
     return GST_FLOW_ERROR;
   }
+  note_times (self, buffer);
   post_stats_when_due (self);
   return GST_FLOW_OK;
 }
