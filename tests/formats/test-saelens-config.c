@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <locale.h>
+#include <string.h>
+
+#include "saelens-config.h"
+#include "scratch.h"
+
+static SaeDictionary *
+parse (const char *text, gboolean *rescale, GError **error)
+{
+  return sae_saelens_config_parse (text, strlen (text), "cfg.json", rescale,
+      error);
+}
+
+/* As SAELens 6.54 saves a topk model of its own. */
+#define TOPK                                                                   \
+  "{\"d_in\": 48, \"d_sae\": 320, \"dtype\": \"float32\", \"device\": "        \
+  "\"cuda:0\", \"apply_b_dec_to_input\": false, \"normalize_activations\": "   \
+  "\"none\", \"reshape_activations\": \"none\", \"metadata\": "                \
+  "{\"sae_lens_version\": \"6.54.12\", \"prepend_bos\": true, "                \
+  "\"neuronpedia_id\": null, \"context_size\": 128, "                          \
+  "\"hook_name\": \"blocks.3\"}, \"k\": 8, "                                   \
+  "\"rescale_acts_by_decoder_norm\": true, \"architecture\": \"topk\"}"
+
+static void
+test_reads_what_saelens_writes (void)
+{
+  gboolean rescale = FALSE;
+  GError *error = NULL;
+  g_autoptr (SaeDictionary) dictionary = parse (TOPK, &rescale, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (dictionary->d_in, ==, 48);
+  g_assert_cmpuint (dictionary->d_out, ==, 48);
+  g_assert_cmpuint (dictionary->d_sae, ==, 320);
+  g_assert_cmpuint (dictionary->k, ==, 8);
+  g_assert_cmpstr (dictionary->sparsity, ==, "top-k");
+  g_assert_cmpstr (dictionary->ties, ==, "lowest-index");
+  g_assert_false (dictionary->pre_bias);
+  g_assert_true (rescale);
+#define VALUE(key) g_hash_table_lookup (dictionary->metadata, key)
+  g_assert_cmpstr (VALUE ("hook_name"), ==, "blocks.3");
+  g_assert_cmpstr (VALUE ("prepend_bos"), ==, "json:true");
+  g_assert_cmpstr (VALUE ("neuronpedia_id"), ==, "json:null");
+  g_assert_cmpstr (VALUE ("context_size"), ==, "json:128");
+  g_assert_null (dictionary->W_enc);
+}
+
+#define STANDARD "\"architecture\": \"standard\", \"d_in\": 4, \"d_sae\": 9"
+
+/* A training configuration, and defaults where keys are absent. */
+static void
+test_skips_what_only_steers_training (void)
+{
+  gboolean rescale = TRUE;
+  GError *error = NULL;
+  g_autoptr (SaeDictionary) dictionary =
+      parse ("{" STANDARD
+             ", \"decoder_init_norm\": 0.1, \"l1_coefficient\": 5.0, "
+             "\"lp_norm\": 1.0, \"l1_warm_up_steps\": 10, "
+             "\"finetuning_scaling_factor\": false}",
+          &rescale, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (dictionary->sparsity, ==, "l1");
+  g_assert_cmpuint (dictionary->k, ==, 0);
+  g_assert_true (dictionary->pre_bias);
+  g_assert_false (rescale);
+}
+
+static void
+test_refuses_by_name (void)
+{
+#define TOP "\"architecture\": \"topk\", \"d_in\": 4, \"d_sae\": 9"
+  static const struct {
+    const char *text;
+    gint code;
+    const char *part;
+  } rows[] = {
+      {"", SAE_ERROR_FORMAT, "not valid JSON"},
+      {"[]", SAE_ERROR_FORMAT, "expected a JSON object"},
+      {"{" STANDARD ", \"d_in\": 4}", SAE_ERROR_FORMAT, "duplicate"},
+      {"{}", SAE_ERROR_FORMAT, "architecture: expected a value, found nothing"},
+      {"{\"architecture\": 1}", SAE_ERROR_FORMAT, "found 1"},
+      {"{\"architecture\": \"jumprelu\", \"d_in\": 4}", SAE_ERROR_UNSUPPORTED,
+          "expected \"standard\" or \"topk\", found \"jumprelu\""},
+      {"{\"architecture\": \"gated\"}", SAE_ERROR_UNSUPPORTED, "\"gated\""},
+      {"{\"architecture\": \"batchtopk\"}", SAE_ERROR_UNSUPPORTED, "batchtopk"},
+      {"{\"architecture\": \"transcoder\"}", SAE_ERROR_UNSUPPORTED,
+          "transcoder"},
+      {"{\"architecture\": \"topk\", \"d_sae\": 9}", SAE_ERROR_FORMAT, "d_in"},
+      {"{\"architecture\": \"topk\", \"d_in\": 9}", SAE_ERROR_FORMAT, "d_sae"},
+      {"{\"architecture\": \"topk\", \"d_in\": 0, \"d_sae\": 9}",
+          SAE_ERROR_SIZE, "d_in: expected an integer from 1 to 268435456"},
+      {"{\"architecture\": \"topk\", \"d_in\": -1, \"d_sae\": 9}",
+          SAE_ERROR_SIZE, "found -1"},
+      {"{\"architecture\": \"topk\", \"d_in\": 4.5, \"d_sae\": 9}",
+          SAE_ERROR_SIZE, "found 4.5"},
+      {"{\"architecture\": \"topk\", \"d_in\": 268435457, \"d_sae\": 9}",
+          SAE_ERROR_SIZE, "found 268435457"},
+      {"{" TOP "}", SAE_ERROR_SIZE,
+          "k: expected an integer from 1 to d_sae, 9, found nothing"},
+      {"{" TOP ", \"k\": 0}", SAE_ERROR_SIZE, "found 0"},
+      {"{" TOP ", \"k\": 10}", SAE_ERROR_SIZE, "from 1 to d_sae, 9, found 10"},
+      {"{" TOP ", \"k\": null}", SAE_ERROR_SIZE, "found null"},
+      {"{" STANDARD ", \"k\": 3}", SAE_ERROR_UNSUPPORTED,
+          "k: expected nothing"},
+      {"{" STANDARD ", \"rescale_acts_by_decoder_norm\": true}",
+          SAE_ERROR_UNSUPPORTED, "rescale_acts_by_decoder_norm"},
+      {"{" STANDARD ", \"rescale_acts_by_decoder_norm\": 0}", SAE_ERROR_FORMAT,
+          "true or false, found 0"},
+      {"{" STANDARD ", \"apply_b_dec_to_input\": 1}", SAE_ERROR_FORMAT,
+          "apply_b_dec_to_input: expected true or false, found 1"},
+      {"{" STANDARD ", \"normalize_activations\": \"layer_norm\"}",
+          SAE_ERROR_UNSUPPORTED,
+          "normalize_activations: expected \"none\", found \"layer_norm\""},
+      {"{" STANDARD
+       ", \"normalize_activations\": \"expected_average_only_in\"}",
+          SAE_ERROR_UNSUPPORTED, "expected_average_only_in"},
+      {"{" STANDARD ", \"normalize_activations\": \"constant_norm_rescale\"}",
+          SAE_ERROR_UNSUPPORTED, "constant_norm_rescale"},
+      {"{" STANDARD ", \"normalize_activations\": null}", SAE_ERROR_UNSUPPORTED,
+          "found null"},
+      {"{" STANDARD ", \"reshape_activations\": \"hook_z\"}",
+          SAE_ERROR_UNSUPPORTED, "reshape_activations: expected \"none\""},
+      {"{" STANDARD ", \"dtype\": \"int8\"}", SAE_ERROR_UNSUPPORTED,
+          "dtype: expected"},
+      {"{" STANDARD ", \"finetuning_scaling_factor\": true}",
+          SAE_ERROR_UNSUPPORTED, "finetuning_scaling_factor"},
+      {"{" STANDARD ", \"activation_fn_str\": \"relu\"}", SAE_ERROR_UNSUPPORTED,
+          "activation_fn_str: not a key"},
+      {"{" STANDARD ", \"metadata\": []}", SAE_ERROR_FORMAT, "metadata"},
+      {"{" STANDARD ", \"metadata\": {\"gst_sae\": 1}}", SAE_ERROR_FORMAT,
+          "gst_sae: expected a JSON object"},
+      {"{" STANDARD ", \"metadata\": {\"gst_sae\": {\"x\": 1}}}",
+          SAE_ERROR_UNSUPPORTED, "x: not known in gst_sae"},
+      {"{" STANDARD ", \"metadata\": {\"gst_sae\": {\"ties\": \"x\"}}}",
+          SAE_ERROR_UNSUPPORTED, "ties: expected \"lowest-index\""},
+      {"{" STANDARD ", \"metadata\": {\"gst_sae\": {\"ties\": 1}}}",
+          SAE_ERROR_UNSUPPORTED, "ties"},
+      {"{" STANDARD ", \"\\u001b[31m\": 1}", SAE_ERROR_UNSUPPORTED,
+          "?[31m: not a key"},
+  };
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    gboolean rescale;
+    GError *error = NULL;
+    g_assert_null (parse (rows[i].text, &rescale, &error));
+    g_assert_true (g_str_has_prefix (error->message, "cfg.json: "));
+    scratch_assert_error (&error, rows[i].code, rows[i].part);
+  }
+}
+
+static void
+test_refuses_every_shorter_length (void)
+{
+  for (gsize size = 0; size < strlen (TOPK); size++) {
+    g_autofree char *text = g_memdup2 (TOPK, size);
+    gboolean rescale;
+    GError *error = NULL;
+    g_assert_null (
+        sae_saelens_config_parse (text, size, "cfg.json", &rescale, &error));
+    scratch_assert_error (&error, SAE_ERROR_FORMAT, "not valid JSON");
+  }
+}
+
+/* --- writing --- */
+
+static SaeDictionary *
+make_dictionary (void)
+{
+  SaeDictionary *dictionary = sae_dictionary_new ();
+  dictionary->d_in = dictionary->d_out = 4;
+  dictionary->d_sae = 9;
+  dictionary->k = 3;
+  dictionary->sparsity = g_strdup ("top-k");
+  dictionary->ties = g_strdup ("keep-all");
+  dictionary->pre_bias = TRUE;
+  return dictionary;
+}
+
+static void
+set_metadata (SaeDictionary *dictionary, const char *key, const char *value)
+{
+  g_hash_table_insert (dictionary->metadata, g_strdup (key), g_strdup (value));
+}
+
+static const char expected_text[] =
+    "{\n"
+    " \"d_in\": 4,\n"
+    " \"d_sae\": 9,\n"
+    " \"dtype\": \"float32\",\n"
+    " \"device\": \"cpu\",\n"
+    " \"apply_b_dec_to_input\": true,\n"
+    " \"normalize_activations\": \"none\",\n"
+    " \"reshape_activations\": \"none\",\n"
+    " \"metadata\": {\n"
+    "  \"layers\": [\n"
+    "   1,\n"
+    "   0.5\n"
+    "  ],\n"
+    "  \"model\": \"MiniLM\",\n"
+    "  \"sae_lens_version\": \"6.0.0\",\n"
+    "  \"gst_sae\": {\n"
+    "   \"ties\": \"keep-all\"\n"
+    "  }\n"
+    " },\n"
+    " \"k\": 3,\n"
+    " \"rescale_acts_by_decoder_norm\": false,\n"
+    " \"architecture\": \"topk\"\n"
+    "}\n";
+
+static void
+test_writes_what_saelens_reads (void)
+{
+  g_autoptr (SaeDictionary) dictionary = make_dictionary ();
+  g_autofree char *text = NULL;
+  GError *error = NULL;
+
+  set_metadata (dictionary, "model", "MiniLM");
+  set_metadata (dictionary, "layers", "json:[1,0.5]");
+  text = sae_saelens_config_build (dictionary, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (text, ==, expected_text);
+}
+
+static void
+test_metadata_comes_back_as_it_was (void)
+{
+  static const char *const values[] = {"plain", "", "json", "json:", "json:x",
+      "json:{\"a\":", "json:1", "json:null", "json:\"json:1\"", "json:[1,2.5]",
+      "json:{\"b\":{\"a\":[true]}}", "[1]", "naïve \"quotes\"\n\t\\"};
+  g_autoptr (SaeDictionary) dictionary = make_dictionary ();
+  g_autoptr (SaeDictionary) again = NULL;
+  g_autofree char *text = NULL;
+  gboolean rescale;
+  GError *error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++) {
+    g_autofree char *key = g_strdup_printf ("key %u", i);
+    set_metadata (dictionary, key, values[i]);
+  }
+  text = sae_saelens_config_build (dictionary, &error);
+  g_assert_no_error (error);
+  again = parse (text, &rescale, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++) {
+    g_autofree char *key = g_strdup_printf ("key %u", i);
+    g_assert_cmpstr (g_hash_table_lookup (again->metadata, key), ==, values[i]);
+  }
+  g_assert_cmpstr (again->ties, ==, "keep-all");
+  g_assert_true (again->pre_bias);
+  g_assert_cmpuint (again->k, ==, 3);
+}
+
+/* What stands in the file comes back to it: text that looks like ours too. */
+static void
+test_strings_that_look_encoded_stay_strings (void)
+{
+  static const char *const strings[] = {"json:1", "json:\\\"a\\\"",
+      "json:nonsense", "json:json:1"};
+  for (guint i = 0; i < G_N_ELEMENTS (strings); i++) {
+    g_autofree char *entry = g_strdup_printf ("\"key\": \"%s\"", strings[i]);
+    g_autofree char *text =
+        g_strdup_printf ("{" STANDARD ", \"metadata\": {%s}}", entry);
+    g_autofree char *again = NULL;
+    gboolean rescale;
+    g_autoptr (SaeDictionary) dictionary = parse (text, &rescale, NULL);
+    again = sae_saelens_config_build (dictionary, NULL);
+    g_assert_nonnull (strstr (again, entry));
+  }
+}
+
+static void
+check_version (const char *version, const char *expected)
+{
+  g_autoptr (SaeDictionary) dictionary = make_dictionary ();
+  g_autofree char *text = NULL;
+  set_metadata (dictionary, "sae_lens_version", version);
+  text = sae_saelens_config_build (dictionary, NULL);
+  g_assert_nonnull (strstr (text, expected));
+}
+
+/* From a version below 6 SAELens would drop most of the metadata. */
+static void
+test_version_is_never_below_the_layouts (void)
+{
+  check_version ("6.54.12", "\"sae_lens_version\": \"6.54.12\"");
+  check_version ("5.9", "\"sae_lens_version\": \"6.0.0\"");
+  check_version ("json:null", "\"sae_lens_version\": \"6.0.0\"");
+}
+
+static void
+check_build_refuses (SaeDictionary *dictionary, gint code, const char *part)
+{
+  GError *error = NULL;
+  g_assert_null (sae_saelens_config_build (dictionary, &error));
+  scratch_assert_error (&error, code, part);
+  sae_dictionary_free (dictionary);
+}
+
+static void
+test_build_refuses_what_the_format_lacks (void)
+{
+  SaeDictionary *dictionary = make_dictionary ();
+  dictionary->d_out = 5;
+  check_build_refuses (dictionary, SAE_ERROR_UNSUPPORTED,
+      "d_out: expected d_in, 4, got 5");
+  dictionary = make_dictionary ();
+  g_free (dictionary->sparsity);
+  dictionary->sparsity = g_strdup ("jump-relu");
+  check_build_refuses (dictionary, SAE_ERROR_UNSUPPORTED, "sparsity");
+  dictionary = make_dictionary ();
+  g_clear_pointer (&dictionary->sparsity, g_free);
+  check_build_refuses (dictionary, SAE_ERROR_UNSUPPORTED, "sparsity");
+  dictionary = make_dictionary ();
+  dictionary->k = 10;
+  check_build_refuses (dictionary, SAE_ERROR_UNSUPPORTED, "k: expected");
+  dictionary = make_dictionary ();
+  dictionary->d_in = dictionary->d_out = 0;
+  check_build_refuses (dictionary, SAE_ERROR_SIZE, "d_in");
+}
+
+static void
+test_build_refuses_keys_that_break_saelens (void)
+{
+  static const char *const keys[] = {"gst_sae", "self", "__class__", "items",
+      "get"};
+  SaeDictionary *dictionary;
+
+  for (guint i = 0; i < G_N_ELEMENTS (keys); i++) {
+    dictionary = make_dictionary ();
+    set_metadata (dictionary, keys[i], "x");
+    check_build_refuses (dictionary, SAE_ERROR_UNSUPPORTED, keys[i]);
+  }
+  dictionary = make_dictionary ();
+  set_metadata (dictionary, "key", "\xff");
+  check_build_refuses (dictionary, SAE_ERROR_FORMAT, "key: expected UTF-8");
+  dictionary = make_dictionary ();
+  set_metadata (dictionary, "\xff", "value");
+  check_build_refuses (dictionary, SAE_ERROR_FORMAT, "expected UTF-8");
+}
+
+/* A locale whose decimal point is a comma, made here. */
+static gboolean
+enter_comma_locale (Scratch *scratch)
+{
+  g_autofree char *folder = scratch_path (scratch, "de_DE.UTF-8");
+  const char *const command[] = {"localedef", "-i", "de_DE", "-f", "UTF-8",
+      folder, NULL};
+
+  g_spawn_sync (NULL, (char **) command, NULL,
+      G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL, NULL,
+      NULL, NULL);
+  g_setenv ("LOCPATH", scratch->path, TRUE);
+  return setlocale (LC_ALL, "de_DE.UTF-8") != NULL &&
+         strcmp (localeconv ()->decimal_point, ",") == 0;
+}
+
+static void
+test_locale_does_not_matter (Scratch *scratch, gconstpointer data)
+{
+  g_autoptr (SaeDictionary) dictionary = make_dictionary ();
+  g_autoptr (SaeDictionary) again = NULL;
+  g_autofree char *text = NULL;
+  gboolean rescale;
+
+  if (!enter_comma_locale (scratch)) {
+    g_test_skip ("no German locale can be made here");
+    return;
+  }
+  set_metadata (dictionary, "model", "MiniLM");
+  set_metadata (dictionary, "layers", "json:[1,0.5]");
+  text = sae_saelens_config_build (dictionary, NULL);
+  again = parse (text, &rescale, NULL);
+  setlocale (LC_ALL, "C");
+  g_assert_cmpstr (text, ==, expected_text);
+  g_assert_cmpstr (g_hash_table_lookup (again->metadata, "layers"), ==,
+      "json:[1,0.5]");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define PATH "/formats/saelens-config/"
+#define ADD(name, test) g_test_add_func (PATH name, test)
+  ADD ("reads-what-saelens-writes", test_reads_what_saelens_writes);
+  ADD ("skips-what-only-steers-training", test_skips_what_only_steers_training);
+  ADD ("refuses-by-name", test_refuses_by_name);
+  ADD ("refuses-every-shorter-length", test_refuses_every_shorter_length);
+  ADD ("writes-what-saelens-reads", test_writes_what_saelens_reads);
+  ADD ("metadata-comes-back-as-it-was", test_metadata_comes_back_as_it_was);
+  ADD ("strings-that-look-encoded-stay-strings",
+      test_strings_that_look_encoded_stay_strings);
+  ADD ("version-is-never-below-the-layouts",
+      test_version_is_never_below_the_layouts);
+  ADD ("build-refuses-what-the-format-lacks",
+      test_build_refuses_what_the_format_lacks);
+  ADD ("build-refuses-keys-that-break-saelens",
+      test_build_refuses_keys_that_break_saelens);
+  scratch_add (PATH "locale-does-not-matter", test_locale_does_not_matter);
+  return g_test_run ();
+}

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
+
+#include "atomic-write.h"
+#include "saelens.h"
+#include "safetensors.h"
+#include "scratch.h"
+
+/* --- what SAELens wrote --- */
+
+enum { D_IN = 48, D_SAE = 320 };
+
+/* The bytes of a tensor, found by reading the header as plain text: nothing
+ * of the code under test is involved. */
+static float *
+raw_tensor (const char *folder, const char *name, gsize n)
+{
+  g_autofree char *path =
+      g_build_filename (folder, "sae_weights.safetensors", NULL);
+  g_autofree char *key = g_strdup_printf ("\"%s\":", name);
+  g_autofree char *file = NULL, *header = NULL;
+  guint64 length, begin;
+  const char *at;
+  gsize size;
+
+  g_assert_true (g_file_get_contents (path, &file, &size, NULL));
+  memcpy (&length, file, 8);
+  length = GUINT64_FROM_LE (length);
+  header = g_strndup (file + 8, length);
+  at = strstr (strstr (header, key), "\"data_offsets\":[");
+  begin = g_ascii_strtoull (at + strlen ("\"data_offsets\":["), NULL, 10);
+  g_assert_cmpuint (8 + length + begin + 4 * n, <=, size);
+  return g_memdup2 (file + 8 + length + begin, 4 * n);
+}
+
+static double
+row_norm (const float *row)
+{
+  double sum = 0;
+  for (guint j = 0; j < D_IN; j++)
+    sum += (double) row[j] * row[j];
+  return sqrt (sum);
+}
+
+/* W_enc turned round; with rescaling, rows times or divided by the norm of
+ * the decoder's row, in float64 and rounded once. */
+static void
+check_arrays (const SaeDictionary *dictionary, const char *folder,
+    gboolean rescale)
+{
+  g_autofree float *W_enc = raw_tensor (folder, "W_enc", D_IN * D_SAE);
+  g_autofree float *W_dec = raw_tensor (folder, "W_dec", D_SAE * D_IN);
+  g_autofree float *b_enc = raw_tensor (folder, "b_enc", D_SAE);
+  g_autofree float *b_dec = raw_tensor (folder, "b_dec", D_IN);
+
+  for (guint i = 0; i < D_SAE; i++) {
+    double norm = rescale ? row_norm (W_dec + i * D_IN) : 1;
+    g_assert_cmpfloat_with_epsilon (dictionary->b_enc[i], b_enc[i] * norm,
+        fabs (b_enc[i] * norm) * 0x1p-24);
+    for (guint j = 0; j < D_IN; j++) {
+      double in = W_enc[j * D_SAE + i] * norm;
+      double out = W_dec[i * D_IN + j] / norm;
+      g_assert_cmpfloat_with_epsilon (dictionary->W_enc[i * D_IN + j], in,
+          fabs (in) * 0x1p-24);
+      /* Times 1/norm instead of divided by it: one more rounding. */
+      g_assert_cmpfloat_with_epsilon (dictionary->W_dec[i * D_IN + j], out,
+          fabs (out) * 0x1.00001p-24);
+    }
+  }
+  g_assert_cmpmem (dictionary->b_dec, 4 * D_IN, b_dec, 4 * D_IN);
+}
+
+static char *
+golden_path (const char *name)
+{
+  const char *goldens = g_getenv ("SAE_GOLDENS");
+  return g_build_filename (goldens != NULL ? goldens : "tests/goldens", name,
+      NULL);
+}
+
+static void
+test_loads_what_saelens_saved (void)
+{
+  static const struct {
+    const char *name, *sparsity;
+    guint k;
+    gboolean pre_bias, rescale;
+  } rows[] = {
+      {"saelens-standard-bdec0", "l1", 0, FALSE, FALSE},
+      {"saelens-standard-bdec1", "l1", 0, TRUE, FALSE},
+      {"saelens-topk-bdec0-rescale0", "top-k", 8, FALSE, FALSE},
+      {"saelens-topk-bdec0-rescale1", "top-k", 8, FALSE, TRUE},
+      {"saelens-topk-bdec1-rescale0", "top-k", 8, TRUE, FALSE},
+      {"saelens-topk-bdec1-rescale1", "top-k", 8, TRUE, TRUE},
+  };
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autofree char *path = golden_path (rows[i].name);
+    GError *error = NULL;
+    g_autoptr (SaeDictionary) dictionary = sae_layouts_load (path, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (dictionary->d_in, ==, D_IN);
+    g_assert_cmpuint (dictionary->d_out, ==, D_IN);
+    g_assert_cmpuint (dictionary->d_sae, ==, D_SAE);
+    g_assert_cmpuint (dictionary->k, ==, rows[i].k);
+    g_assert_cmpstr (dictionary->sparsity, ==, rows[i].sparsity);
+    g_assert_cmpint (dictionary->pre_bias, ==, rows[i].pre_bias);
+    check_arrays (dictionary, path, rows[i].rescale);
+  }
+}
+
+/* --- folders made here --- */
+
+static const char config_text[] =
+    "{\"architecture\": \"topk\", \"d_in\": 3, \"d_sae\": 5, \"k\": 2}";
+
+static const float values[15] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+    15};
+
+/* Four right tensors, to be spoilt. */
+typedef struct {
+  SaeTensorSource tensors[5];
+  guint n_tensors;
+} Weights;
+
+static Weights
+right_weights (void)
+{
+  Weights weights = {{{"W_enc", 2, {3, 5}, values},
+                         {"W_dec", 2, {5, 3}, values},
+                         {"b_enc", 1, {5}, values}, {"b_dec", 1, {3}, values}},
+      4};
+  return weights;
+}
+
+static void
+write_folder (Scratch *scratch, const char *config, const Weights *weights)
+{
+  g_autofree char *config_path = scratch_path (scratch, "cfg.json");
+  g_autofree char *path = scratch_path (scratch, "sae_weights.safetensors");
+  GError *error = NULL;
+  int fd = open (path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+
+  scratch_write_text (config_path, config);
+  sae_safetensors_write (fd, path, weights->tensors, weights->n_tensors,
+      &error);
+  g_assert_no_error (error);
+  close (fd);
+}
+
+static void
+check_refused (Scratch *scratch, const Weights *weights, gint code,
+    const char *part)
+{
+  GError *error = NULL;
+  write_folder (scratch, config_text, weights);
+  g_assert_null (sae_layouts_load (scratch->path, &error));
+  g_assert_nonnull (strstr (error->message, scratch->path));
+  scratch_assert_error (&error, code, part);
+}
+
+static void
+test_refuses_other_tensors_by_name (Scratch *scratch, gconstpointer data)
+{
+  Weights weights = right_weights ();
+
+  weights.tensors[0].shape[0] = 5;
+  weights.tensors[0].shape[1] = 3;
+  check_refused (scratch, &weights, SAE_ERROR_SIZE,
+      "sae_weights.safetensors: W_enc: expected [3, 5], file has [5, 3]");
+  weights = right_weights ();
+  weights.tensors[3].shape[0] = 2;
+  check_refused (scratch, &weights, SAE_ERROR_SIZE,
+      "b_dec: expected [3], file has [2]");
+  weights = right_weights ();
+  weights.tensors[2] = (SaeTensorSource){"b_enc", 2, {5, 1}, values};
+  check_refused (scratch, &weights, SAE_ERROR_SIZE,
+      "b_enc: expected [5], file has [5, 1]");
+  weights = right_weights ();
+  weights.n_tensors = 3;
+  check_refused (scratch, &weights, SAE_ERROR_SIZE,
+      "b_dec: expected [3], file has no such tensor");
+  weights = right_weights ();
+  weights.tensors[4] = (SaeTensorSource){"threshold", 1, {5}, values};
+  weights.n_tensors = 5;
+  check_refused (scratch, &weights, SAE_ERROR_UNSUPPORTED,
+      "file also has 'threshold'");
+}
+
+static void
+test_refuses_non_finite_weights_by_place (Scratch *scratch, gconstpointer data)
+{
+  float spoilt[15];
+
+  memcpy (spoilt, values, sizeof spoilt);
+  for (guint t = 0; t < 4; t++) {
+    Weights weights = right_weights ();
+    const SaeTensorSource *tensor = &weights.tensors[t];
+    g_autofree char *part = g_strdup_printf ("tensor '%s': expected finite "
+                                             "float32 values, found %s at [%s]",
+        tensor->name, t % 2 ? "an infinity" : "a NaN",
+        t == 0   ? "0, 2"
+        : t == 1 ? "0, 2"
+                 : "2");
+    spoilt[2] = t % 2 ? -INFINITY : NAN;
+    weights.tensors[t].data = spoilt;
+    check_refused (scratch, &weights, SAE_ERROR_NON_FINITE, part);
+  }
+}
+
+static void
+test_refuses_folding_that_overflows (Scratch *scratch, gconstpointer data)
+{
+  float large[15];
+  Weights weights = right_weights ();
+  GError *error = NULL;
+
+  for (guint i = 0; i < 15; i++)
+    large[i] = 1e30f;
+  weights.tensors[0].data = weights.tensors[1].data = large;
+  write_folder (scratch,
+      "{\"architecture\": \"topk\", \"d_in\": 3, \"d_sae\": 5, \"k\": 2, "
+      "\"rescale_acts_by_decoder_norm\": true}",
+      &weights);
+  g_assert_null (sae_layouts_load (scratch->path, &error));
+  scratch_assert_error (&error, SAE_ERROR_NON_FINITE,
+      "latent 0: its weights overflow");
+}
+
+/* Row 1 of W_dec is 0: no direction, so its latent must never fire. */
+static void
+test_folds_a_zero_row_to_a_silent_latent (Scratch *scratch, gconstpointer data)
+{
+  float with_zeros[15];
+  Weights weights = right_weights ();
+  g_autoptr (SaeDictionary) dictionary = NULL;
+  GError *error = NULL;
+
+  memcpy (with_zeros, values, sizeof with_zeros);
+  memset (with_zeros + 3, 0, 3 * sizeof *with_zeros);
+  weights.tensors[1].data = with_zeros;
+  write_folder (scratch,
+      "{\"architecture\": \"topk\", \"d_in\": 3, \"d_sae\": 5, \"k\": 2, "
+      "\"rescale_acts_by_decoder_norm\": true}",
+      &weights);
+  dictionary = sae_layouts_load (scratch->path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpfloat (dictionary->b_enc[1], ==, 0);
+  for (guint j = 0; j < 3; j++) {
+    g_assert_cmpfloat (dictionary->W_enc[3 + j], ==, 0);
+    g_assert_cmpfloat (dictionary->W_dec[3 + j], ==, 0);
+  }
+}
+
+/* --- any file cut at any length --- */
+
+static void
+check_truncations (Scratch *scratch, const char *name)
+{
+  g_autofree char *path = scratch_path (scratch, name);
+  g_autofree char *whole = NULL;
+  gsize full;
+
+  g_assert_true (g_file_get_contents (path, &whole, &full, NULL));
+  for (gsize size = 0; size < full; size++) {
+    GError *error = NULL;
+    scratch_write (path, whole, size);
+    g_assert_null (sae_layouts_load (scratch->path, &error));
+    scratch_assert_error (&error, SAE_ERROR_FORMAT, path);
+  }
+  scratch_write (path, whole, full);
+}
+
+static void
+test_refuses_every_shorter_length (Scratch *scratch, gconstpointer data)
+{
+  Weights weights = right_weights ();
+  g_autoptr (SaeDictionary) dictionary = NULL;
+  GError *error = NULL;
+
+  write_folder (scratch, config_text, &weights);
+  check_truncations (scratch, "cfg.json");
+  check_truncations (scratch, "sae_weights.safetensors");
+  dictionary = sae_layouts_load (scratch->path, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_refuses_a_huge_config (Scratch *scratch, gconstpointer data)
+{
+  Weights weights = right_weights ();
+  g_autofree char *path = scratch_path (scratch, "cfg.json");
+  GError *error = NULL;
+
+  write_folder (scratch, config_text, &weights);
+  g_assert_cmpint (truncate (path, 5000000), ==, 0);
+  g_assert_null (sae_layouts_load (scratch->path, &error));
+  scratch_assert_error (&error, SAE_ERROR_SIZE,
+      "expected at most 1048576 bytes, file has 5000000");
+}
+
+/* Sizes of some billion floats, and a file of a few bytes. */
+static void
+test_sizes_that_the_file_lacks_cost_nothing (Scratch *scratch,
+    gconstpointer data)
+{
+  Weights weights = right_weights ();
+  GError *error = NULL;
+
+  write_folder (scratch,
+      "{\"architecture\": \"topk\", \"d_in\": 268435456, "
+      "\"d_sae\": 268435456, \"k\": 2}",
+      &weights);
+  g_assert_null (sae_layouts_load (scratch->path, &error));
+  scratch_assert_error (&error, SAE_ERROR_SIZE,
+      "W_enc: expected [268435456, 268435456], file has [3, 5]");
+}
+
+/* --- saving --- */
+
+static SaeDictionary *
+make_dictionary (guint d_in, guint d_sae, const char *sparsity, guint k)
+{
+  SaeDictionary *dictionary = sae_dictionary_new ();
+
+  dictionary->d_in = dictionary->d_out = d_in;
+  dictionary->d_sae = d_sae;
+  dictionary->k = k;
+  dictionary->sparsity = g_strdup (sparsity);
+  g_assert_true (sae_dictionary_allocate (dictionary, NULL));
+  for (guint i = 0; i < d_in * d_sae; i++) {
+    dictionary->W_enc[i] = (float) g_test_rand_double_range (-1, 1);
+    dictionary->W_dec[i] = (float) g_test_rand_double_range (-1, 1);
+  }
+  for (guint i = 0; i < d_sae; i++)
+    dictionary->b_enc[i] = (float) g_test_rand_double_range (-1, 1);
+  for (guint i = 0; i < d_in; i++)
+    dictionary->b_dec[i] = (float) g_test_rand_double_range (-1, 1);
+  return dictionary;
+}
+
+static void
+assert_same (const SaeDictionary *a, const SaeDictionary *b)
+{
+  gsize d_in = a->d_in, d_sae = a->d_sae;
+
+  g_assert_cmpuint (a->d_in, ==, b->d_in);
+  g_assert_cmpuint (a->d_sae, ==, b->d_sae);
+  g_assert_cmpuint (a->k, ==, b->k);
+  g_assert_cmpstr (a->sparsity, ==, b->sparsity);
+  g_assert_cmpint (a->pre_bias, ==, b->pre_bias);
+  g_assert_true (memcmp (a->W_enc, b->W_enc, d_in * d_sae * 4) == 0);
+  g_assert_true (memcmp (a->W_dec, b->W_dec, d_in * d_sae * 4) == 0);
+  g_assert_true (memcmp (a->b_enc, b->b_enc, d_sae * 4) == 0);
+  g_assert_true (memcmp (a->b_dec, b->b_dec, d_in * 4) == 0);
+}
+
+static void
+test_saved_dictionary_loads_bit_for_bit (Scratch *scratch, gconstpointer data)
+{
+  static const struct {
+    guint d_in, d_sae, k;
+    const char *sparsity;
+  } rows[] = {{1, 1, 1, "top-k"}, {3, 5, 2, "top-k"}, {16, 33, 7, "top-k"},
+      {48, 320, 0, "l1"}, {65, 130, 0, "l1"}, {17, 2, 2, "top-k"}};
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    g_autoptr (SaeDictionary) dictionary = make_dictionary (rows[i].d_in,
+        rows[i].d_sae, rows[i].sparsity, rows[i].k);
+    g_autofree char *path = scratch_path (scratch, "out");
+    g_autoptr (SaeDictionary) again = NULL;
+    GError *error = NULL;
+    dictionary->pre_bias = i % 2;
+    sae_layouts_save (dictionary, "saelens", path, &error);
+    g_assert_no_error (error);
+    again = sae_layouts_load (path, &error);
+    g_assert_no_error (error);
+    assert_same (dictionary, again);
+  }
+}
+
+/* What SAELens saved, loaded, saved and loaded again. */
+static void
+test_metadata_survives_a_round_trip (Scratch *scratch, gconstpointer data)
+{
+  g_autofree char *golden = golden_path ("saelens-topk-bdec1-rescale1");
+  g_autofree char *path = scratch_path (scratch, "out");
+  g_autofree char *config = scratch_path (scratch, "out/cfg.json");
+  g_autofree char *text = NULL;
+  g_autoptr (SaeDictionary) dictionary = sae_layouts_load (golden, NULL);
+  g_autoptr (SaeDictionary) again = NULL;
+  GError *error = NULL;
+
+  g_hash_table_insert (dictionary->metadata, g_strdup ("hook_name"),
+      g_strdup ("layer.3"));
+  sae_layouts_save (dictionary, "saelens", path, &error);
+  g_assert_no_error (error);
+  again = sae_layouts_load (path, &error);
+  g_assert_no_error (error);
+  assert_same (dictionary, again);
+  g_assert_cmpuint (g_hash_table_size (again->metadata), ==, 3);
+  g_assert_cmpstr (g_hash_table_lookup (again->metadata, "hook_name"), ==,
+      "layer.3");
+  g_assert_cmpstr (g_hash_table_lookup (again->metadata, "sae_lens_version"),
+      ==, "6.54.12");
+  g_assert_true (g_file_get_contents (config, &text, NULL, NULL));
+  g_assert_nonnull (strstr (text, "\"rescale_acts_by_decoder_norm\": false"));
+}
+
+static void
+test_refused_save_leaves_the_old_folder (Scratch *scratch, gconstpointer data)
+{
+  g_autoptr (SaeDictionary) dictionary = make_dictionary (3, 5, "top-k", 2);
+  g_autoptr (SaeDictionary) old = make_dictionary (3, 5, "top-k", 2);
+  g_autoptr (SaeDictionary) again = NULL;
+  g_autofree char *path = scratch_path (scratch, "out");
+  GError *error = NULL;
+
+  g_assert_true (sae_layouts_save (old, "saelens", path, &error));
+  dictionary->W_dec[4] = INFINITY;
+  g_assert_false (sae_layouts_save (dictionary, "saelens", path, &error));
+  scratch_assert_error (&error, SAE_ERROR_NON_FINITE,
+      "W_dec: expected finite values");
+  dictionary->W_dec[4] = 0;
+  dictionary->b_dec[0] = NAN;
+  g_assert_false (sae_layouts_save (dictionary, "saelens", path, &error));
+  scratch_assert_error (&error, SAE_ERROR_NON_FINITE, "b_dec");
+  dictionary->d_out = 4;
+  g_assert_false (sae_layouts_save (dictionary, "saelens", path, &error));
+  scratch_assert_error (&error, SAE_ERROR_UNSUPPORTED, "d_out");
+  again = sae_layouts_load (path, &error);
+  g_assert_no_error (error);
+  assert_same (old, again);
+  g_assert_cmpuint (scratch_count (scratch->path), ==, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define PATH "/formats/saelens/"
+  g_test_add_func (PATH "loads-what-saelens-saved",
+      test_loads_what_saelens_saved);
+#define ADD(name, test) scratch_add (PATH name, test)
+  ADD ("refuses-other-tensors-by-name", test_refuses_other_tensors_by_name);
+  ADD ("refuses-non-finite-weights-by-place",
+      test_refuses_non_finite_weights_by_place);
+  ADD ("refuses-folding-that-overflows", test_refuses_folding_that_overflows);
+  ADD ("folds-a-zero-row-to-a-silent-latent",
+      test_folds_a_zero_row_to_a_silent_latent);
+  ADD ("refuses-every-shorter-length", test_refuses_every_shorter_length);
+  ADD ("refuses-a-huge-config", test_refuses_a_huge_config);
+  ADD ("sizes-that-the-file-lacks-cost-nothing",
+      test_sizes_that_the_file_lacks_cost_nothing);
+  ADD ("saved-dictionary-loads-bit-for-bit",
+      test_saved_dictionary_loads_bit_for_bit);
+  ADD ("metadata-survives-a-round-trip", test_metadata_survives_a_round_trip);
+  ADD ("refused-save-leaves-the-old-folder",
+      test_refused_save_leaves_the_old_folder);
+  return g_test_run ();
+}

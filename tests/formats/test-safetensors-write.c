@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "safetensors.h"
+#include "scratch.h"
+
+static void
+test_written_file_reads_back (Scratch *scratch, gconstpointer data)
+{
+  static const float a[6] = {0, 1, -2, 3.5f, -0.0f, 0x1p-149f};
+  static const float b[1] = {7};
+  const SaeTensorSource tensors[] = {
+      {"W", 2, {3, 2}, a, .transposed = TRUE},
+      {"W_plain", 2, {2, 3}, a},
+      {"b", 0, {0}, b},
+      {"empty", 1, {0}, NULL},
+  };
+  static const float turned[6] = {0, 3.5f, 1, -0.0f, -2, 0x1p-149f};
+  g_autofree char *path = scratch_path (scratch, "x.safetensors");
+  g_autoptr (SaeSafetensors) file = NULL;
+  const SaeTensorEntry *entry;
+  GError *error = NULL;
+  float values[6];
+  int fd = open (path, O_WRONLY | O_CREAT, 0666);
+
+  g_assert_true (sae_safetensors_write (fd, path, tensors,
+      G_N_ELEMENTS (tensors), &error));
+  g_assert_no_error (error);
+  close (fd);
+  file = sae_safetensors_open (path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (sae_safetensors_get_n_tensors (file), ==, 4);
+  entry = sae_safetensors_find (file, "W");
+  g_assert_cmpuint (entry->offset % 8, ==, 0);
+  g_assert_cmpuint (entry->shape[0], ==, 3);
+  g_assert_true (sae_safetensors_read_float32 (file, entry, values, &error));
+  g_assert_cmpmem (values, sizeof values, turned, sizeof turned);
+  entry = sae_safetensors_find (file, "W_plain");
+  g_assert_true (sae_safetensors_read_float32 (file, entry, values, &error));
+  g_assert_cmpmem (values, sizeof values, a, sizeof a);
+  entry = sae_safetensors_find (file, "b");
+  g_assert_cmpuint (entry->rank, ==, 0);
+  g_assert_true (sae_safetensors_read_float32 (file, entry, values, &error));
+  g_assert_cmpfloat (values[0], ==, 7);
+}
+
+static void
+test_written_bytes_are_the_formats (Scratch *scratch, gconstpointer data)
+{
+  static const float x[2] = {1, -2.5f};
+  const SaeTensorSource tensor = {"x", 1, {2}, x};
+  static const char header[] =
+      "{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}  ";
+  static const guint8 tail[] = {0, 0, 0x80, 0x3f, 0, 0, 0x20, 0xc0};
+  g_autofree char *path = scratch_path (scratch, "x.safetensors");
+  g_autofree char *written = NULL;
+  GError *error = NULL;
+  gsize size;
+  int fd = open (path, O_WRONLY | O_CREAT, 0666);
+
+  g_assert_true (sae_safetensors_write (fd, path, &tensor, 1, &error));
+  close (fd);
+  g_file_get_contents (path, &written, &size, NULL);
+  g_assert_cmpuint (size, ==, 8 + sizeof header - 1 + sizeof tail);
+  g_assert_cmpmem (written, 8, "\x38\0\0\0\0\0\0\0", 8);
+  g_assert_cmpmem (written + 8, sizeof header - 1, header, sizeof header - 1);
+  g_assert_cmpmem (written + size - 8, 8, tail, 8);
+}
+
+static void
+test_full_disk_is_an_error (void)
+{
+  static const float x[1024];
+  const SaeTensorSource tensors[] = {{"x", 1, {1024}, x},
+      {"y", 2, {2, 512}, x, .transposed = TRUE}};
+  GError *error = NULL;
+  int fd = open ("/dev/full", O_WRONLY);
+
+  for (guint i = 0; i < 2; i++) {
+    g_assert_false (
+        sae_safetensors_write (fd, "/dev/full", &tensors[i], 1, &error));
+    scratch_assert_error (&error, SAE_ERROR_NO_SPACE, "/dev/full");
+  }
+  close (fd);
+}
+
+static void
+test_write_refuses_sizes_that_wrap (void)
+{
+  static const float x[1];
+  const SaeTensorSource tensor = {"x", 2,
+      {G_MAXUINT32, (guint64) G_MAXUINT32 * 2}, x};
+  GError *error = NULL;
+
+  g_assert_false (sae_safetensors_write (-1, "the file", &tensor, 1, &error));
+  scratch_assert_error (&error, SAE_ERROR_SIZE, "the file");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define PATH "/formats/safetensors-write/"
+  scratch_add (PATH "file-reads-back", test_written_file_reads_back);
+  scratch_add (PATH "bytes-are-the-formats",
+      test_written_bytes_are_the_formats);
+  g_test_add_func (PATH "full-disk-is-an-error", test_full_disk_is_an_error);
+  g_test_add_func (PATH "refuses-sizes-that-wrap",
+      test_write_refuses_sizes_that_wrap);
+  return g_test_run ();
+}
