@@ -17,7 +17,7 @@ import re
 import sys
 
 TAP_LINE = re.compile(
-    r"^(?P<not>not )?ok\b\s*\d*\s*-?\s*(?P<name>[^#]*?)\s*"
+    r"^(?P<indent> *)(?P<not>not )?ok\b\s*\d*\s*-?\s*(?P<name>[^#]*?)\s*"
     r"(?:#\s*(?P<directive>SKIP|TODO)\S*\s*(?P<reason>.*))?$",
     re.IGNORECASE,
 )
@@ -28,6 +28,7 @@ Case = collections.namedtuple("Case", "result name reason")
 
 
 def tap_cases(program, output):
+    nested = False  # newer GLib indents tests under one line for their suite
     for line in output.splitlines():
         plan = PLAN_SKIP.match(line)
         if plan:
@@ -36,6 +37,10 @@ def tap_cases(program, output):
         found = TAP_LINE.match(line)
         if not found:
             continue
+        if nested and not found["indent"]:
+            nested = False
+            continue
+        nested = bool(found["indent"])
         name = f"{program} {found['name']}"
         if (found["directive"] or "").upper() == "SKIP":
             yield Case("skipped", name, found["reason"])
@@ -83,7 +88,7 @@ def main():
         for case in cases:
             if case.result != "passed":
                 reason = f": {case.reason}" if case.reason else ""
-                print(f"{case.result}: [{folder.name}] {case.name}{reason}")
+                print(f"{case.result}: [{folder.resolve().name}] {case.name}{reason}")
     print(
         f"{count['passed']} passed, {count['failed']} failed, "
         f"{count['skipped']} skipped"
