@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "json-text.h"
 
+#include <string.h>
+
 /* What jansson keeps, rounded up: an object or array with its first slots and
  * its place in the parent; any other value with its place and key; each byte
  * of text (the key or string itself and the lexer's doubling buffer). */
@@ -8,11 +10,12 @@
 #define VALUE_COST 112
 #define TEXT_COST 4
 
-#define MAX_SHOWN 60
+#define MAX_SHOWN 80
 
 typedef struct {
   gsize containers, values;
   guint depth, max_depth;
+  gboolean minus_zero;
 } Outline;
 
 static void
@@ -38,6 +41,17 @@ count_char (Outline *outline, char c)
   }
 }
 
+/* jansson reads -0 as the integer 0; for other readers it is none. Whether
+ * @text[@i] begins one; -0.5, -0e1 and the end of 1e-0 do not. */
+static gboolean
+is_minus_zero (const char *text, gsize size, gsize i)
+{
+  if (text[i] != '-' || i == 0 || i + 2 >= size || text[i + 1] != '0')
+    return FALSE;
+  return memchr (".eE", text[i + 2], 3) == NULL &&
+         memchr ("eE", text[i - 1], 2) == NULL;
+}
+
 /* Counts outside strings, without judging whether the text is JSON. */
 static Outline
 outline_text (const char *text, gsize size)
@@ -50,8 +64,10 @@ outline_text (const char *text, gsize size)
       i++;
     else if (text[i] == '"')
       in_string = !in_string;
-    else if (!in_string)
+    else if (!in_string) {
       count_char (&outline, text[i]);
+      outline.minus_zero |= is_minus_zero (text, size, i);
+    }
   }
   return outline;
 }
@@ -75,6 +91,9 @@ check_outline (const char *text, gsize size, const char *label, GError **error)
     g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
         "%s: JSON nested %u deep, expected at most %u", label,
         outline.max_depth, SAE_JSON_MAX_DEPTH);
+  else if (outline.minus_zero)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+        "%s: not valid JSON here: expected 0, found -0", label);
   else
     return TRUE;
   return FALSE;
@@ -90,7 +109,8 @@ sae_json_read (const char *text, gsize size, const char *label, GError **error)
     return NULL;
   root = json_loadb (text, size, JSON_REJECT_DUPLICATES, &problem);
   if (root == NULL) {
-    g_autofree char *reason = g_utf8_make_valid (problem.text, -1);
+    g_autofree char *near = g_utf8_make_valid (problem.text, -1);
+    g_autofree char *reason = sae_json_shorten (near);
     g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
         "%s: not valid JSON at byte %d: %s", label, problem.position, reason);
   } else if (!json_is_object (root)) {

@@ -14,13 +14,13 @@
 /* Deepest nesting accepted; that of the reference safetensors reader. */
 #define SAE_JSON_MAX_DEPTH 127
 
-/* Parses one JSON object; duplicate keys, comments and anything after it but
- * white space are refused. @label stands before every error.
- * (transfer full): json_decref(). */
+/* Parses one JSON object; duplicate keys, comments, -0 for an integer and
+ * anything after it but white space are refused. @label stands before every
+ * error. (transfer full): json_decref(). */
 json_t *
 sae_json_read (const char *text, gsize size, const char *label, GError **error);
 
-/* A text from a file as an error message shows it: at most 60 characters, no
+/* A text from a file as an error message shows it: at most 80 characters, no
  * control characters. (transfer full) */
 char *sae_json_shorten (const char *text);
 

@@ -33,8 +33,9 @@ typedef struct _SaeSafetensors SaeSafetensors;
  * checked, the format's dtypes only, __metadata__ of strings only. Files that
  * the reference reader takes are taken, but for what the format's text itself
  * rules out (duplicate keys, a header that begins with a space, a tensor that
- * is no object) and headers whose parsed form could need more memory than
- * SAE_JSON_MAX_MEMORY (some 20,000 tensors). Errors give the path and what
+ * is no object), what jansson does not hold (NUL characters, integers of 2^63
+ * and more) and headers whose parsed form could need more memory than
+ * SAE_JSON_MAX_MEMORY (some 25,000 tensors). Errors give the path and what
  * was expected and found. */
 SaeSafetensors *sae_safetensors_open (const char *path, GError **error);
 

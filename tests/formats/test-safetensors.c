@@ -70,7 +70,7 @@ test_opens_what_the_format_allows (void)
       {"{\"\":" T ("I8", "[1]", 0, 1) "}", 1, 1},
       /* keys that a later version may add */
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4],"
-       "\"x\":[[{}]]}}",
+       "\"x\":[[{}],-0.5,-0e1,1e-0,-1]}}",
           4, 1},
       /* every dtype */
       {"{\"a\":" T ("BOOL", "[1]", 0, 1) ",\"b\":" T ("I16", "[1]", 1,
@@ -129,6 +129,7 @@ test_refuses_what_the_format_forbids (void)
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4, "data_offsets"},
       {"{\"a\":" T ("F32", "1", 0, 4) "}", 4, "shape: expected an array"},
       {"{\"a\":" T ("F32", "[1.0]", 0, 4) "}", 4, "integers of 0 or more"},
+      {"{\"a\":" T ("F32", "[-0]", 0, 0) "}", 0, "found -0"},
       {"{\"a\":" T ("F32", "[-1]", 0, 4) "}", 4, "integers of 0 or more"},
       {"{\"a\":" T ("F32", "[\"1\"]", 0, 4) "}", 4, "integers of 0 or more"},
       {"{\"a\":" T ("F32", "[1]", -4, 0) "}", 4, "data_offsets: expected two"},
