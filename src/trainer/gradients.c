@@ -4,7 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-#define LATENTS_PER_TASK 64
+#include "gemm.h"
+
+#define LATENTS_PER_TASK SAE_GRADIENTS_BLOCK
+/* A block is dense when one in so many of its values is active. */
+#define DENSE_SHARE 8
 #define ROWS_PER_TASK 64
 /* Columns of W_enc that one task sums over all latents. */
 #define COLUMNS_PER_TASK 128
@@ -21,7 +25,8 @@ enum {
   L1_DECAY,
   L1_PART,
   ROW_ERROR,
-  ROW_NORM
+  ROW_NORM,
+  BLOCKS,
 };
 
 typedef struct {
@@ -126,9 +131,10 @@ group_by_latent (SaeGradients *gradients, const SaeSparseRows *latents)
     }
 }
 
-/* q, ∂b_enc and the L1 terms of one latent. */
+/* q, ∂b_enc and the L1 terms of latent @i. @scores: its g_s·W_dec[i] for every
+ * row s, @stride apart, where they are known already. */
 static void
-latent_gradients (Job *job, guint i)
+latent_gradients (Job *job, guint i, const float *scores, gsize stride)
 {
   const SaeGradients *gradients = job->gradients;
   gsize d = gradients->net->d_out, n = gradients->n;
@@ -144,8 +150,10 @@ latent_gradients (Job *job, guint i)
     factor /= gradients->net->d_sae;
   l1_term = (float) (factor * norm);
   for (gsize p = gradients->first[i]; p < gradients->first[i + 1]; p++) {
-    const float *g = job->g + gradients->row[p] * d;
-    job->q[p] = job->kernels->dot (g, W_dec, d) + l1_term;
+    gsize row = gradients->row[p];
+    float score = scores ? scores[row * stride]
+                         : job->kernels->dot (job->g + row * d, W_dec, d);
+    job->q[p] = score + l1_term;
     b_enc += job->q[p];
     h_sum += gradients->h[p];
   }
@@ -158,11 +166,21 @@ static void
 latents_task (guint task, guint worker, gpointer data)
 {
   Job *job = data;
+  const SaeGradients *gradients = job->gradients;
+  gsize d = gradients->net->d_out;
   guint first = task * LATENTS_PER_TASK;
-  guint last = MIN (first + LATENTS_PER_TASK, job->gradients->net->d_sae);
+  guint last = MIN (first + LATENTS_PER_TASK, gradients->net->d_sae);
+  float *scores = NULL;
 
+  if (sae_gradients_block_is_dense (gradients, first, last)) {
+    scores = (float *) gradients->scratch[BLOCKS].data +
+             worker * gradients->n * LATENTS_PER_TASK;
+    sae_gemm (1, gradients->n, last - first, d, job->g, d,
+        gradients->net->W_dec + first * d, d, scores, LATENTS_PER_TASK);
+  }
   for (guint i = first; i < last; i++)
-    latent_gradients (job, i);
+    latent_gradients (job, i, scores ? scores + (i - first) : NULL,
+        LATENTS_PER_TASK);
 }
 
 /* ∂b_dec for a slice of columns: rows and latents ascending. */
@@ -239,7 +257,11 @@ sae_gradients_compute (SaeGradients *gradients, const SaeSparseRows *latents,
   SaePool *pool = gradients->workspace->pool;
   Job job = {gradients, sae_kernels (), target, x_hat};
 
-  if (!reserve (gradients, latents->offsets[latents->n_rows], &job)) {
+  if (!reserve (gradients, latents->offsets[latents->n_rows], &job) ||
+      (gradients->dense &&
+          !sae_scratch_reserve (&gradients->scratch[BLOCKS],
+              sae_pool_get_n_threads (pool) * gradients->n * LATENTS_PER_TASK,
+              sizeof (float)))) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
         "train: no memory for the gradients of %" G_GSIZE_FORMAT " rows",
         gradients->n);
@@ -272,4 +294,50 @@ sae_gradients_row (const SaeGradients *gradients, guint i, float *W_enc_row,
   if (gradients->l1_decay[i] != 0.0f)
     kernels->add_scaled (W_dec_row, gradients->l1_decay[i],
         net->W_dec + (gsize) i * net->d_out, net->d_out);
+}
+
+gboolean
+sae_gradients_block_is_dense (const SaeGradients *gradients, guint first,
+    guint last)
+{
+  gsize nnz = gradients->first[last] - gradients->first[first];
+
+  return gradients->dense && nnz >= (last - first) * gradients->n / DENSE_SHARE;
+}
+
+gsize
+sae_gradients_block_scratch (const SaeGradients *gradients)
+{
+  return gradients->n * SAE_GRADIENTS_BLOCK;
+}
+
+/* out [last − first, d] = values of each latent over all rows, times @rows. */
+static void
+multiply_block (const SaeGradients *gradients, guint first, guint last,
+    const float *values, const float *rows, gsize d, float *scratch, float *out)
+{
+  gsize n = gradients->n;
+
+  memset (scratch, 0, (last - first) * n * sizeof *scratch);
+  for (guint i = first; i < last; i++)
+    for (gsize p = gradients->first[i]; p < gradients->first[i + 1]; p++)
+      scratch[(i - first) * n + gradients->row[p]] = values[p];
+  sae_gemm (0, last - first, d, n, scratch, n, rows, d, out, d);
+}
+
+void
+sae_gradients_block (const SaeGradients *gradients, guint first, guint last,
+    float *scratch, float *W_enc_rows, float *W_dec_rows)
+{
+  const SaeNet *net = gradients->net;
+
+  multiply_block (gradients, first, last, gradients->q, gradients->x, net->d_in,
+      scratch, W_enc_rows);
+  multiply_block (gradients, first, last, gradients->h, gradients->g,
+      net->d_out, scratch, W_dec_rows);
+  for (guint i = first; i < last; i++)
+    if (gradients->l1_decay[i] != 0.0f)
+      sae_kernels ()->add_scaled (W_dec_rows + (i - first) * net->d_out,
+          gradients->l1_decay[i], net->W_dec + (gsize) i * net->d_out,
+          net->d_out);
 }

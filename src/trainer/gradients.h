@@ -19,6 +19,7 @@ typedef struct {
   gsize n;
   SaeReduction reduction;
   double l1_coeff;
+  gboolean dense; /* blocks with many active latents may use dense products */
 
   /* results */
   const float *g;        /* [n, d_out] */
@@ -32,7 +33,7 @@ typedef struct {
   double bound;          /* no number of a gradient is larger than this */
 
   /*< private >*/
-  SaeScratch scratch[11];
+  SaeScratch scratch[12];
 } SaeGradients;
 
 void sae_gradients_clear (SaeGradients *gradients);
@@ -49,6 +50,22 @@ sae_gradients_is_active (const SaeGradients *gradients, guint i)
 {
   return gradients->first[i + 1] > gradients->first[i];
 }
+
+/* Latents of a block that are handled together. */
+#define SAE_GRADIENTS_BLOCK 64
+
+/* Whether latents @first … @last − 1 are active so often that dense products
+ * are quicker than one row of theirs after another. */
+gboolean sae_gradients_block_is_dense (const SaeGradients *gradients,
+    guint first, guint last);
+
+/* Floats of scratch that a dense block needs. */
+gsize sae_gradients_block_scratch (const SaeGradients *gradients);
+
+/* Gradients of the rows of a dense block: W_enc [last − first, d_in], W_dec
+ * [last − first, d_out]. */
+void sae_gradients_block (const SaeGradients *gradients, guint first,
+    guint last, float *scratch, float *W_enc_rows, float *W_dec_rows);
 
 /* Gradients of row @i of W_enc [d_in] and W_dec [d_out]. */
 void sae_gradients_row (const SaeGradients *gradients, guint i,

@@ -8,6 +8,7 @@
 #include "sae-enum-types.h"
 #include "sae-trainer.h"
 #include "schedule.h"
+#include "steering.h"
 
 /* What an option is kept as. */
 typedef enum {
@@ -78,9 +79,11 @@ static const Option options_table[] = {
   { "learning-rate", "Learning rate before warm-up and schedule "
     "(0 = from dict-size and optimizer)",
     KIND_DOUBLE, AT (learning_rate), 0, 1e6, 0, .live = TRUE },
-  { "l1-coeff", "Coefficient of the L1 part of the loss "
-    "(-1 = 0.001 with reduction mean, 5 with sum)",
+  { "l1-coeff", "Coefficient of the L1 part of the loss (-1 = 0.001 for "
+    "top-k; for l1 steered to target-l0)",
     KIND_DOUBLE, AT (l1_coeff), -1, 1e9, -1, .live = TRUE },
+  { "target-l0", "Active latents per row that l1 training aims at",
+    KIND_DOUBLE, AT (target_l0), 0.1, 1e9, 32, .live = TRUE },
   { "warmup-rows", "Rows over which the learning rate rises from 0 "
     "(-1 = a twentieth of total-rows, 65536 where that is not known)",
     KIND_INT64, AT (warmup_rows), -1, 9223372036854775807.0, -1 },
@@ -244,8 +247,9 @@ sae_trainer_options_resolve (const SaeTrainerOptions *options)
   if (o.reduction == SAE_REDUCTION_AUTO)
     o.reduction = o.sparsity == SAE_SPARSITY_TOP_K ? SAE_REDUCTION_MEAN
                                                    : SAE_REDUCTION_SUM;
+  o.steered = o.l1_coeff < 0 && o.sparsity == SAE_SPARSITY_L1;
   if (o.l1_coeff < 0)
-    o.l1_coeff = o.reduction == SAE_REDUCTION_MEAN ? 1e-3 : 5.0;
+    o.l1_coeff = o.steered ? sae_steering_start (&o) : 1e-3;
   if (o.learning_rate == 0)
     o.learning_rate = sae_schedule_default_rate (&o);
   if (o.warmup_rows < 0)

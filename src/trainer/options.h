@@ -20,8 +20,10 @@ typedef struct {
   SaeOptimizer optimizer;
   double momentum, beta1, beta2, epsilon;
   double learning_rate; /* 0: from d_sae */
-  double l1_coeff;      /* < 0: from the reduction */
-  gint64 warmup_rows;   /* < 0: from total_rows */
+  double l1_coeff;      /* < 0: from the rule, see steered */
+  double target_l0;
+  gboolean steered;   /* resolved: l1_coeff follows target_l0 */
+  gint64 warmup_rows; /* < 0: from total_rows */
   SaeSchedule schedule;
   guint64 total_rows; /* 0: not known */
   guint64 dead_after;

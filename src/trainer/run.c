@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dense-decode.h"
+#include "gemm.h"
 #include "model.h"
 #include "scale.h"
 #include "schedule.h"
 #include "start.h"
+#include "steering.h"
 
-#define LATENTS_PER_TASK 64
 /* In units of s, where gradients are of order 1. The squares of larger ones
  * overflow float32 and would poison moments and weights for good: such a batch
  * is skipped whole and counted. (NaN is not below it either.) */
@@ -96,6 +98,7 @@ sae_run_new (const SaeTrainerOptions *options, SaeModel *model, GError **error)
   SaeRun *run = g_new0 (SaeRun, 1);
 
   run->options = *options;
+  run->l1_coeff = options->l1_coeff;
   run->net = net_of (options);
   run->rule = sae_optimizer_find (options->optimizer);
   run->scale = 1.0;
@@ -134,6 +137,7 @@ sae_run_free (SaeRun *run)
   sae_scratch_clear (&run->x_less_bias);
   sae_scratch_clear (&run->row_gradients);
   sae_scratch_clear (&run->norms2);
+  sae_scratch_clear (&run->dense_latents);
   g_clear_pointer (&run->workspace, sae_workspace_unref);
   g_free (run);
 }
@@ -194,11 +198,13 @@ encoder_input (SaeRun *run, const float *x, gsize n)
   return less;
 }
 
-/* Forward pass: latents in the workspace, x_hat in the run's scratch. */
+/* Forward pass: latents in the workspace, x_hat in the run's scratch. Where
+ * dense products pay, they are announced, and the caller ends them. */
 static gboolean
 forward (SaeRun *run, const float *x, gsize n, SaeSparseRows *latents,
     GError **error)
 {
+  SaeGradients *gradients = &run->gradients;
   SaeNet net = run->net;
   float *x_hat =
       sae_scratch_reserve (&run->x_hat, n * net.d_out, sizeof *x_hat);
@@ -209,8 +215,14 @@ forward (SaeRun *run, const float *x, gsize n, SaeSparseRows *latents,
     return FALSE;
   }
   net.pre_bias = FALSE; /* encoder_input() has done it */
-  return sae_net_encode (&net, run->workspace, x, n, latents, error) &&
-         sae_net_decode (&net, run->workspace, latents, x_hat, error);
+  if (!sae_net_encode (&net, run->workspace, x, n, latents, error))
+    return FALSE;
+  gradients->dense =
+      sae_dense_decode_pays (latents, net.d_sae) && sae_gemm_begin ();
+  if (gradients->dense)
+    return sae_dense_decode (&net, run->workspace, latents, x_hat,
+        &run->dense_latents, error);
+  return sae_net_decode (&net, run->workspace, latents, x_hat, error);
 }
 
 /* The part of @gradient along the unit row @w is lost to renormalisation
@@ -255,25 +267,19 @@ update_part (Update *update, guint which, gsize at, const float *gradient,
       n);
 }
 
-/* Everything that one latent needs, while its two rows are in cache. */
+/* Everything that latent @i needs, from the gradients of its two rows. */
 static void
-update_latent (Update *update, guint i, float *gradient)
+update_latent (Update *update, guint i, float *for_enc, float *for_dec)
 {
   SaeRun *run = update->run;
   const SaeKernels *kernels = sae_kernels ();
   gsize d_in = run->net.d_in, d_out = run->net.d_out;
   float *W_dec = run->parameters[W_DEC].w + i * d_out;
-  float *for_enc = gradient, *for_dec = gradient + d_in;
   gboolean unit = run->options.decoder_norm == SAE_DECODER_NORM_UNIT;
   double *norms2 = run->norms2.data;
 
-  if (sae_gradients_is_active (&run->gradients, i)) {
-    sae_gradients_row (&run->gradients, i, for_enc, for_dec);
-    if (unit)
-      remove_parallel (for_dec, W_dec, d_out);
-  } else {
-    memset (gradient, 0, (d_in + d_out) * sizeof (float));
-  }
+  if (unit && sae_gradients_is_active (&run->gradients, i))
+    remove_parallel (for_dec, W_dec, d_out);
   norms2[i] = (double) kernels->dot (for_enc, for_enc, d_in) +
               (double) kernels->dot (for_dec, for_dec, d_out);
   update_part (update, W_ENC, i * d_in, for_enc, d_in);
@@ -282,17 +288,63 @@ update_latent (Update *update, guint i, float *gradient)
     make_unit (W_dec, d_out);
 }
 
+/* Latents one by one, each while its rows are in cache. */
+static void
+update_sparse (Update *update, guint first, guint last, float *scratch)
+{
+  const SaeRun *run = update->run;
+  float *for_enc = scratch, *for_dec = scratch + run->net.d_in;
+
+  for (guint i = first; i < last; i++) {
+    if (sae_gradients_is_active (&run->gradients, i))
+      sae_gradients_row (&run->gradients, i, for_enc, for_dec);
+    else
+      memset (scratch, 0,
+          ((gsize) run->net.d_in + run->net.d_out) * sizeof *scratch);
+    update_latent (update, i, for_enc, for_dec);
+  }
+}
+
+static void
+update_dense (Update *update, guint first, guint last, float *scratch)
+{
+  const SaeRun *run = update->run;
+  gsize d_in = run->net.d_in, d_out = run->net.d_out;
+  float *for_enc = scratch, *for_dec = for_enc + (last - first) * d_in;
+
+  sae_gradients_block (&run->gradients, first, last,
+      for_dec + (last - first) * d_out, for_enc, for_dec);
+  for (guint i = first; i < last; i++)
+    update_latent (update, i, for_enc + (i - first) * d_in,
+        for_dec + (i - first) * d_out);
+}
+
+/* Floats of scratch that one worker needs for a block of latents. */
+static gsize
+block_scratch (const SaeRun *run)
+{
+  gsize width = (gsize) run->net.d_in + run->net.d_out;
+
+  return run->gradients.dense
+             ? SAE_GRADIENTS_BLOCK * width +
+                   sae_gradients_block_scratch (&run->gradients)
+             : width;
+}
+
 static void
 update_task (guint task, guint worker, gpointer data)
 {
   Update *update = data;
-  const SaeNet *net = &update->run->net;
-  gsize width = (gsize) net->d_in + net->d_out;
-  float *gradient = (float *) update->run->row_gradients.data + worker * width;
-  guint first = task * LATENTS_PER_TASK;
+  SaeRun *run = update->run;
+  guint first = task * SAE_GRADIENTS_BLOCK;
+  guint last = MIN (first + SAE_GRADIENTS_BLOCK, run->net.d_sae);
+  float *scratch =
+      (float *) run->row_gradients.data + worker * block_scratch (run);
 
-  for (guint i = first; i < MIN (first + LATENTS_PER_TASK, net->d_sae); i++)
-    update_latent (update, i, gradient);
+  if (sae_gradients_block_is_dense (&run->gradients, first, last))
+    update_dense (update, first, last, scratch);
+  else
+    update_sparse (update, first, last, scratch);
 }
 
 static void
@@ -313,12 +365,12 @@ static gboolean
 update_parameters (SaeRun *run, gsize n, GError **error)
 {
   guint n_threads = sae_pool_get_n_threads (run->workspace->pool);
-  gsize width = (gsize) run->net.d_in + run->net.d_out;
-  guint n_tasks = (run->net.d_sae + LATENTS_PER_TASK - 1) / LATENTS_PER_TASK;
+  guint n_tasks =
+      (run->net.d_sae + SAE_GRADIENTS_BLOCK - 1) / SAE_GRADIENTS_BLOCK;
   Update update = {.run = run};
 
-  if (!sae_scratch_reserve (&run->row_gradients, n_threads * width,
-          sizeof (float)) ||
+  if (!sae_scratch_reserve (&run->row_gradients,
+          n_threads * block_scratch (run), sizeof (float)) ||
       !sae_scratch_reserve (&run->norms2, run->net.d_sae, sizeof (double))) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
         "train: no memory for the gradient of a row");
@@ -356,36 +408,56 @@ measure (SaeRun *run, const float *target, const SaeSparseRows *latents,
   }
 }
 
+/* The step behind the forward pass: measure, and train unless frozen. */
+static gboolean
+backward (SaeRun *run, const float *target, const SaeSparseRows *latents,
+    GError **error)
+{
+  SaeGradients *gradients = &run->gradients;
+  gsize n = gradients->n;
+
+  if (!sae_gradients_compute (gradients, latents, target, run->x_hat.data,
+          error))
+    return FALSE;
+  if (!(gradients->bound < LARGEST_GRADIENT)) {
+    run->skipped_rows += n;
+    return TRUE;
+  }
+  measure (run, target, latents, gradients->loss);
+  if (run->options.frozen)
+    return TRUE;
+  mark_fired (run, latents);
+  if (!update_parameters (run, n, error))
+    return FALSE;
+  if (run->options.steered)
+    run->l1_coeff =
+        sae_steering_next (run->l1_coeff, latents, run->options.target_l0);
+  run->steps++;
+  run->rows += n;
+  return TRUE;
+}
+
 gboolean
 sae_run_step (SaeRun *run, const float *x, const float *target, gsize n,
     GError **error)
 {
   SaeGradients *gradients = &run->gradients;
   SaeSparseRows latents;
+  gboolean ok;
 
+  if (!run->options.steered)
+    run->l1_coeff = run->options.l1_coeff;
   gradients->net = &run->net;
   gradients->x = encoder_input (run, x, n);
   gradients->n = n;
   gradients->reduction = run->options.reduction;
-  gradients->l1_coeff = run->options.l1_coeff;
-  if (!forward (run, gradients->x, n, &latents, error) ||
-      !sae_gradients_compute (gradients, &latents, target, run->x_hat.data,
-          error))
-    return FALSE;
-
-  if (!(gradients->bound < LARGEST_GRADIENT)) {
-    run->skipped_rows += n;
-    return TRUE;
-  }
-  measure (run, target, &latents, gradients->loss);
-  if (run->options.frozen)
-    return TRUE;
-  mark_fired (run, &latents);
-  if (!update_parameters (run, n, error))
-    return FALSE;
-  run->steps++;
-  run->rows += n;
-  return TRUE;
+  gradients->l1_coeff = run->l1_coeff;
+  gradients->dense = FALSE;
+  ok = forward (run, gradients->x, n, &latents, error) &&
+       backward (run, target, &latents, error);
+  if (gradients->dense)
+    sae_gemm_end ();
+  return ok;
 }
 
 SaeModel *

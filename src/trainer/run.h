@@ -32,10 +32,11 @@ typedef struct {
   guint64 steps, rows, skipped_rows;
   guint64 *last_fired; /* [d_sae]: rows when it last fired */
   double gradient_norm, learning_rate;
+  double l1_coeff; /* in use; changes when steered */
   SaeMeter since_last, total;
 
   SaeGradients gradients;
-  SaeScratch x_hat, x_less_bias, row_gradients, norms2;
+  SaeScratch x_hat, x_less_bias, row_gradients, norms2, dense_latents;
 } SaeRun;
 
 /* Allocates for the resolved @options: a start from their seed, or from

@@ -295,6 +295,8 @@ prepare (SaeTrainer *self, GError **error)
   options = sae_trainer_options_resolve (&options);
   self->run->options.learning_rate = options.learning_rate;
   self->run->options.l1_coeff = options.l1_coeff;
+  self->run->options.target_l0 = options.target_l0;
+  self->run->options.steered = options.steered;
   return TRUE;
 }
 

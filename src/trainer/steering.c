@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "steering.h"
+
+#include <math.h>
+
+/* Share of the error in log l0 that 1,024 rows correct. */
+#define GAIN 0.05
+/* Of that error, what counts at most: at the start l0 is far off, and what it
+ * needs then is time. */
+#define MOST 1.0
+
+/* A tenth of what a stream of unit variance ends at. */
+double
+sae_steering_start (const SaeTrainerOptions *options)
+{
+  return options->reduction == SAE_REDUCTION_SUM ? 0.3 : 0.3 / options->d_out;
+}
+
+double
+sae_steering_next (double coeff, const SaeSparseRows *latents, double target_l0)
+{
+  double rows = (double) latents->n_rows;
+  double nnz = (double) latents->offsets[latents->n_rows];
+  double error = log (MAX (nnz, 1.0) / rows / target_l0);
+
+  return coeff * exp (GAIN * rows / 1024 * CLAMP (error, -MOST, MOST));
+}
