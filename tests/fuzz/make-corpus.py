@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Writes the seeds of the fuzz targets to corpus/<target>/.
+
+What a fuzzer found is kept beside them under the name found-*, and is left
+alone here.
+"""
+import json
+import pathlib
+import struct
+
+HERE = pathlib.Path(__file__).resolve().parent / "corpus"
+
+
+def write(target, name, data):
+    folder = HERE / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def npy(header, version=1):
+    header = header.encode("latin-1")
+    length = struct.pack("<H" if version == 1 else "<I", len(header))
+    return b"\x93NUMPY" + bytes((version, 0)) + length + header
+
+
+def npy_dict(descr="<f4", order="False", shape="(3, 4)"):
+    text = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}"
+    return text + ", }" + " " * 20 + "\n"
+
+
+def safetensors(tensors, n_data, data=None):
+    header = json.dumps(tensors, separators=(",", ":")).encode()
+    data = bytes(n_data) if data is None else data
+    return struct.pack("<Q", len(header)) + header + data
+
+
+def tensor(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def weights(d_in, d_sae):
+    n = d_in * d_sae * 4
+    end = 2 * n + d_sae * 4
+    tensors = {
+        "W_enc": tensor("F32", [d_in, d_sae], 0, n),
+        "W_dec": tensor("F32", [d_sae, d_in], n, 2 * n),
+        "b_enc": tensor("F32", [d_sae], 2 * n, end),
+        "b_dec": tensor("F32", [d_in], end, end + d_in * 4),
+    }
+    values = [0.5 + i for i in range(end // 4 + d_in)]
+    return safetensors(tensors, 0, struct.pack(f"<{len(values)}f", *values))
+
+
+def config(**changes):
+    values = {
+        "d_in": 2, "d_sae": 3, "dtype": "float32", "device": "cpu",
+        "apply_b_dec_to_input": True, "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {
+            "sae_lens_version": "6.54.12", "hook_name": "blocks.3",
+            "prepend_bos": True, "neuronpedia_id": None, "x": [1, 0.5, {}],
+            "gst_sae": {"ties": "keep-all"},
+        },
+        "k": 2, "rescale_acts_by_decoder_norm": False, "architecture": "topk",
+    }
+    values.update(changes)
+    values = {key: value for key, value in values.items() if value != ""}
+    return json.dumps(values).encode()
+
+
+def join(*files):
+    parts = [struct.pack("<I", len(file)) + file for file in files]
+    return b"\0" + b"".join(parts)
+
+
+for i, descr in enumerate(("<f4", "<f8", "<f2", "<u4", "|u1", ">f4")):
+    write("npy", f"dtype-{i}", npy(npy_dict(descr)))
+write("npy", "version-2", npy(npy_dict(), 2))
+write("npy", "version-3", npy(npy_dict(), 3))
+write("npy", "fortran", npy(npy_dict(order="True")))
+write("npy", "rank-1", npy(npy_dict(shape="(7,)")))
+write("npy", "rank-16", npy(npy_dict(shape="(" + "1, " * 16 + ")")))
+write("npy", "no-rows", npy(npy_dict(shape="(0, 5L)")))
+write("npy", "huge", npy(npy_dict(shape="(4294967296, 4294967295)")))
+write("npy", "structured", npy("{'descr': [('x', '<f4')], 'shape': (3,)}\n"))
+
+write("safetensors", "none", safetensors({}, 0))
+write("safetensors", "scalar", safetensors({"a": tensor("F32", [], 0, 4)}, 4))
+write("safetensors", "empty", safetensors({"a": tensor("F64", [0, 3], 0, 0)}, 0))
+write("safetensors", "metadata", safetensors(
+    {"__metadata__": {"format": "pt"}, "a": tensor("BF16", [2, 3], 0, 12)}, 12))
+write("safetensors", "many", safetensors({
+    "x": tensor("F16", [2, 2], 0, 8), "y": tensor("I64", [1], 8, 16),
+    "z": tensor("F6_E2M3", [4], 16, 19), "w": tensor("BOOL", [1], 19, 20),
+}, 20))
+write("safetensors", "weights", weights(2, 3))
+write("safetensors", "nan", safetensors(
+    {"a": tensor("F32", [1], 0, 4)}, 0, b"\0\0\xc0\x7f"))
+write("safetensors", "overlap", safetensors(
+    {"a": tensor("U8", [2], 0, 2), "b": tensor("U8", [2], 1, 3)}, 3))
+write("safetensors", "huge", safetensors(
+    {"a": tensor("F32", [2**32, 2**32], 0, 2**62)}, 0))
+
+write("saelens-config", "topk", config())
+write("saelens-config", "rescale", config(rescale_acts_by_decoder_norm=True))
+write("saelens-config", "standard", config(
+    architecture="standard", k="", rescale_acts_by_decoder_norm=""))
+write("saelens-config", "training", config(
+    decoder_init_norm=0.1, aux_loss_coefficient=1.0,
+    use_sparse_activations=False))
+write("saelens-config", "layer-norm", config(normalize_activations="layer_norm"))
+write("saelens-config", "jumprelu", config(architecture="jumprelu"))
+write("saelens-config", "encoded", config(
+    metadata={"a": "json:1", "b": "json:x", "c": "json:\"json:1\""}))
+
+write("layouts", "topk", join(config(), weights(2, 3)))
+write("layouts", "rescale", join(
+    config(rescale_acts_by_decoder_norm=True), weights(2, 3)))
+write("layouts", "standard", join(
+    config(architecture="standard", k="", rescale_acts_by_decoder_norm=""),
+    weights(2, 3)))
+write("layouts", "turned", join(config(), weights(3, 2)))
