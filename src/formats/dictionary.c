@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dictionary.h"
 
+#include "floats.h"
+
 SaeDictionary *
 sae_dictionary_new (void)
 {
@@ -67,18 +69,6 @@ sae_dictionary_check_sizes (guint64 d_in, guint64 d_out, guint64 d_sae,
          check_matrix ("W_dec", d_sae, d_out, error);
 }
 
-static float *
-allocate_array (const char *name, gsize rows, gsize columns, GError **error)
-{
-  float *array = g_try_malloc0_n (rows, columns * sizeof (float));
-  if (array == NULL)
-    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
-        "%s [%" G_GSIZE_FORMAT ", %" G_GSIZE_FORMAT
-        "]: no memory for %" G_GSIZE_FORMAT " bytes",
-        name, rows, columns, rows * columns * sizeof (float));
-  return array;
-}
-
 gboolean
 sae_dictionary_allocate (SaeDictionary *dictionary, GError **error)
 {
@@ -88,13 +78,13 @@ sae_dictionary_allocate (SaeDictionary *dictionary, GError **error)
   clear_arrays (dictionary);
   if (!sae_dictionary_check_sizes (d_in, d_out, d_sae, error))
     return FALSE;
-  dictionary->W_enc = allocate_array ("W_enc", d_sae, d_in, error);
+  dictionary->W_enc = sae_floats_new (d_sae, d_in, "W_enc", error);
   if (dictionary->W_enc != NULL)
-    dictionary->W_dec = allocate_array ("W_dec", d_sae, d_out, error);
+    dictionary->W_dec = sae_floats_new (d_sae, d_out, "W_dec", error);
   if (dictionary->W_dec != NULL)
-    dictionary->b_enc = allocate_array ("b_enc", 1, d_sae, error);
+    dictionary->b_enc = sae_floats_new (1, d_sae, "b_enc", error);
   if (dictionary->b_enc != NULL)
-    dictionary->b_dec = allocate_array ("b_dec", 1, d_out, error);
+    dictionary->b_dec = sae_floats_new (1, d_out, "b_dec", error);
   if (dictionary->b_dec == NULL) {
     clear_arrays (dictionary);
     return FALSE;

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "net.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "dictionary.h"
 #include "sparsity.h"
 
@@ -30,23 +27,4 @@ sae_net_check (const SaeNet *net, GError **error)
     return FALSE;
   }
   return TRUE;
-}
-
-float *
-sae_floats_new (gsize rows, gsize columns, const char *what, GError **error)
-{
-  gsize n, bytes;
-  void *floats = NULL;
-
-  if (!g_size_checked_mul (&n, rows, columns) ||
-      !g_size_checked_mul (&bytes, n, sizeof (float)) ||
-      posix_memalign (&floats, 64, MAX (bytes, 64)) != 0) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
-        "%s: no memory for %" G_GSIZE_FORMAT " rows of %" G_GSIZE_FORMAT
-        " floats",
-        what, rows, columns);
-    return NULL;
-  }
-  memset (floats, 0, MAX (bytes, 64));
-  return floats;
 }

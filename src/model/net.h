@@ -4,6 +4,7 @@
  * and a trainer in the middle of a run have in common. */
 #pragma once
 
+#include "floats.h"
 #include "kernels.h"
 #include "sae-enums.h"
 
@@ -22,8 +23,3 @@ typedef struct {
 /* Checks the sizes and the rule against each other: d_in, d_out, d_sae in
  * range, 1 ≤ k ≤ d_sae for top-k, d_in = d_out with pre-bias. */
 gboolean sae_net_check (const SaeNet *net, GError **error);
-
-/* n floats on a 64-byte boundary, zeroed; NULL with SAE_ERROR_NO_SPACE. Freed
- * with g_free(). @what names them in the error. */
-float *
-sae_floats_new (gsize rows, gsize columns, const char *what, GError **error);
