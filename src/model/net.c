@@ -14,6 +14,11 @@ sae_net_check (const SaeNet *net, GError **error)
         "sparsity: expected a known rule, got %d", (int) net->sparsity);
     return FALSE;
   }
+  if (net->ties != SAE_TIES_LOWEST_INDEX && net->ties != SAE_TIES_KEEP_ALL) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "ties: expected a known rule, got %d", (int) net->ties);
+    return FALSE;
+  }
   if (net->sparsity == SAE_SPARSITY_TOP_K &&
       (net->k == 0 || net->k > net->d_sae)) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,

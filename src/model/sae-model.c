@@ -222,8 +222,9 @@ sae_model_load (const char *path, GError **error)
   SaeNet net;
   SaeModel *model;
 
-  if (!dictionary ||
-      !enum_from_nick (SAE_TYPE_SPARSITY, dictionary->sparsity,
+  if (!dictionary) /* the error names the file */
+    return NULL;
+  if (!enum_from_nick (SAE_TYPE_SPARSITY, dictionary->sparsity,
           SAE_SPARSITY_TOP_K, &sparsity, error) ||
       !enum_from_nick (SAE_TYPE_TIES, dictionary->ties, SAE_TIES_LOWEST_INDEX,
           &ties, error)) {

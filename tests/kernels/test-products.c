@@ -8,33 +8,12 @@
 #include "cases.h"
 #include "expect.h"
 #include "guarded.h"
+#include "plain-dot.h"
 
 /* Half a unit in the last place of 1. */
 #define UNIT 0x1p-24
 /* What a rounding loses at most where numbers are denormal. */
 #define DENORMAL_UNIT 0x1p-150
-
-/* Lanes i, i + half, i + 2·half, … of 16, added by halving. */
-static float
-plain_tree (const float *lane, guint i, guint half)
-{
-  if (half == 16)
-    return lane[i];
-  return plain_tree (lane, i, 2 * half) + plain_tree (lane, i + half, 2 * half);
-}
-
-static float
-plain_dot (const float *x, const float *w, gsize d)
-{
-  float lane[16];
-
-  for (gsize i = 0; i < 16; i++) {
-    lane[i] = 0;
-    for (gsize j = i; j < d; j += 16)
-      lane[i] = fmaf (x[j], w[j], lane[i]);
-  }
-  return plain_tree (lane, 0, 1);
-}
 
 /* What n roundings can add up to, relative to the sum of magnitudes (Higham
  * 2002, lemma 3.1), and absolutely where results are denormal. */

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sample.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "plain-dot.h"
+
+GBytes *
+sample_floats (Noise *noise, NoiseKind kind, gsize n)
+{
+  float *values = g_new (float, n);
+
+  noise_fill (noise, kind, values, n);
+  return g_bytes_new_take (values, n * sizeof (float));
+}
+
+static GBytes *
+sample_normal (Noise *noise, gsize n, float scale)
+{
+  float *values = g_new (float, n);
+
+  for (gsize i = 0; i < n; i++)
+    values[i] = scale * noise_normal (noise);
+  return g_bytes_new_take (values, n * sizeof (float));
+}
+
+GBytes *
+sample_rows (Noise *noise, gsize n_rows, gsize d)
+{
+  return sample_normal (noise, n_rows * d, 1.0f);
+}
+
+static SaeModel *
+make_model (const SaeConfig *config, GBytes *W_enc, GBytes *b_enc,
+    GBytes *W_dec, GBytes *b_dec)
+{
+  g_autoptr (GError) error = NULL;
+  SaeModel *model =
+      sae_model_new_from_weights (config, W_enc, b_enc, W_dec, b_dec, &error);
+
+  g_assert_no_error (error);
+  g_bytes_unref (W_enc);
+  g_bytes_unref (b_enc);
+  g_bytes_unref (W_dec);
+  g_bytes_unref (b_dec);
+  return model;
+}
+
+SaeModel *
+sample_model (Noise *noise, const SaeConfig *config)
+{
+  gsize d_in = config->d_in, d_sae = config->d_sae;
+  gsize d_out = config->d_out ? config->d_out : d_in;
+
+  return make_model (config,
+      sample_normal (noise, d_sae * d_in, 1 / sqrtf ((float) d_in)),
+      sample_normal (noise, d_sae, 0.1f),
+      sample_normal (noise, d_sae * d_out, 1 / sqrtf ((float) d_out)),
+      sample_normal (noise, d_out, 0.1f));
+}
+
+SaeModel *
+sample_model_of (Noise *noise, NoiseKind kind, const SaeConfig *config)
+{
+  gsize d_in = config->d_in, d_sae = config->d_sae;
+  gsize d_out = config->d_out ? config->d_out : d_in;
+
+  return make_model (config, sample_floats (noise, kind, d_sae * d_in),
+      sample_floats (noise, kind, d_sae),
+      sample_floats (noise, kind, d_sae * d_out),
+      sample_floats (noise, kind, d_out));
+}
+
+typedef struct {
+  float value;
+  guint index;
+} Score;
+
+/* Larger values first, lower indices first among equals. */
+static int
+compare_scores (const void *a, const void *b)
+{
+  const Score *x = a, *y = b;
+
+  if (x->value != y->value)
+    return x->value > y->value ? -1 : 1;
+  return x->index < y->index ? -1 : 1;
+}
+
+static void
+keep_largest (const SaeNet *net, float *pre)
+{
+  g_autofree Score *scores = g_new (Score, net->d_sae);
+
+  for (guint i = 0; i < net->d_sae; i++)
+    scores[i] = (Score){pre[i], i};
+  qsort (scores, net->d_sae, sizeof *scores, compare_scores);
+  for (guint place = net->k; place < net->d_sae; place++)
+    if (net->ties == SAE_TIES_LOWEST_INDEX ||
+        scores[place].value != scores[net->k - 1].value)
+      pre[scores[place].index] = 0;
+}
+
+void
+sample_sparsify (const SaeNet *net, float *pre)
+{
+  for (guint i = 0; i < net->d_sae; i++)
+    pre[i] = pre[i] > 0 ? pre[i] : 0;
+  if (net->sparsity == SAE_SPARSITY_TOP_K)
+    keep_largest (net, pre);
+}
+
+void
+sample_encode (const SaeNet *net, const float *x, float *latents)
+{
+  g_autofree float *less = g_new (float, net->d_in);
+
+  for (guint j = 0; j < net->d_in; j++)
+    less[j] = net->pre_bias ? x[j] - net->b_dec[j] : x[j];
+  for (guint i = 0; i < net->d_sae; i++)
+    latents[i] =
+        plain_dot (less, net->W_enc + (gsize) i * net->d_in, net->d_in) +
+        net->b_enc[i];
+  sample_sparsify (net, latents);
+}
+
+void
+sample_decode (const SaeNet *net, const float *latents, float *x_hat)
+{
+  for (guint j = 0; j < net->d_out; j++) {
+    float sum = 0;
+    for (guint i = 0; i < net->d_sae; i++)
+      if (latents[i] != 0)
+        sum = fmaf (latents[i], net->W_dec[(gsize) i * net->d_out + j], sum);
+    x_hat[j] = sum + net->b_dec[j];
+  }
+}
