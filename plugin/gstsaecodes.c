@@ -20,6 +20,14 @@ gst_sae_codes_format_get_type (void)
 }
 
 gboolean
+gst_sae_caps_are_tensors (const GstCaps *caps)
+{
+  return gst_caps_is_fixed (caps) &&
+         gst_structure_has_name (gst_caps_get_structure (caps, 0),
+             "other/tensors");
+}
+
+gboolean
 gst_sae_codes_can_be_pairs (const SaeConfig *config)
 {
   return config->sparsity == SAE_SPARSITY_TOP_K &&
@@ -41,12 +49,12 @@ void
 gst_sae_codes_describe_pairs (const GstSaeTensor *rows, const SaeConfig *config,
     GstSaeTensors *codes)
 {
+  guint k = MAX (config->k, 1);
+
   *codes = (GstSaeTensors){.format = GST_SAE_FORMAT_STATIC};
   codes->n_tensors = 2;
-  codes->tensors[0] =
-      gst_sae_tensor_with_width (rows, GST_SAE_UINT32, config->k);
-  codes->tensors[1] =
-      gst_sae_tensor_with_width (rows, GST_SAE_FLOAT32, config->k);
+  codes->tensors[0] = gst_sae_tensor_with_width (rows, GST_SAE_UINT32, k);
+  codes->tensors[1] = gst_sae_tensor_with_width (rows, GST_SAE_FLOAT32, k);
 }
 
 void

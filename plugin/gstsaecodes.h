@@ -45,6 +45,10 @@ GType gst_sae_codes_format_get_type (void);
   "other/tensors, format=(string)static, num_tensors=(int)1, "                 \
   "types=(string)float32"
 
+/* Whether @caps are tensors of any kind: what an element should look at, if
+ * only to say why it cannot use them. */
+gboolean gst_sae_caps_are_tensors (const GstCaps *caps);
+
 /* Whether @config's codes can be pairs: k slots must always be enough. */
 gboolean gst_sae_codes_can_be_pairs (const SaeConfig *config);
 

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "gstsaecodes.h"
+#include "sae-enum-types.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_encoder_debug);
 #define GST_CAT_DEFAULT sae_encoder_debug
@@ -105,44 +106,81 @@ gst_sae_encoder_get_property (GObject *object, guint id, GValue *value,
   GST_OBJECT_UNLOCK (self);
 }
 
+static GstSaeCodesFormat
+get_codes_format (GstSaeEncoder *self)
+{
+  GstSaeCodesFormat format;
+
+  GST_OBJECT_LOCK (self);
+  format = self->codes_format;
+  GST_OBJECT_UNLOCK (self);
+  return format;
+}
+
+static const gchar *
+nick_of (GType type, gint value)
+{
+  g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
+
+  return g_enum_get_value (enum_class, value)->value_nick;
+}
+
+static gboolean
+check_format (GstSaeEncoder *self, const SaeConfig *config, GError **error)
+{
+  if (get_codes_format (self) != GST_SAE_CODES_PAIRS ||
+      gst_sae_codes_can_be_pairs (config))
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "codes-format: set to pairs, which need top-k and ties=lowest-index, but "
+      "the model is %s with ties=%s",
+      nick_of (SAE_TYPE_SPARSITY, config->sparsity),
+      nick_of (SAE_TYPE_TIES, config->ties));
+  return FALSE;
+}
+
+static gboolean
+check_width (const GstSaeTensor *x, SaeConfig *config, GError **error)
+{
+  if (config->d_in == 0)
+    config->d_in = config->d_out = x->dims[0];
+  if (config->d_in == x->dims[0])
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "activations: expected rows of %u (input-size), got rows of %u",
+      config->d_in, x->dims[0]);
+  return FALSE;
+}
+
 static gboolean
 gst_sae_encoder_check (GstSaeFilter *filter, const GstSaeTensors *in,
     SaeConfig *config, GError **error)
 {
-  guint32 width = in->tensors[0].dims[0];
   SaeDtype dtype;
 
-  if (in->n_tensors != 1 ||
-      !gst_sae_type_to_dtype (in->tensors[0].type, &dtype) ||
-      !sae_dtype_is_float (dtype)) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-        "activations: expected 1 tensor of float32, float16 or float64, got "
-        "%u of %s",
-        in->n_tensors, gst_sae_type_name (in->tensors[0].type));
-    return FALSE;
-  }
-  if (config->d_in == 0)
-    config->d_in = config->d_out = width;
-  if (config->d_in == width)
-    return TRUE;
-  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-      "activations: expected rows of %u (input-size), got rows of %u",
-      config->d_in, width);
+  if (in->n_tensors == 1 &&
+      gst_sae_type_to_dtype (in->tensors[0].type, &dtype) &&
+      sae_dtype_is_float (dtype))
+    return check_format (GST_SAE_ENCODER (filter), config, error) &&
+           check_width (&in->tensors[0], config, error);
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "activations: expected 1 tensor of float32, float16 or float64, got "
+      "%u, the first of %s",
+      in->n_tensors, gst_sae_type_name (in->tensors[0].type));
   return FALSE;
 }
 
+/* Pairs are also described where the model cannot have them but they were
+ * asked for: the check says so. */
 static guint
 gst_sae_encoder_list_forms (GstSaeFilter *filter, const GstSaeTensors *in,
     const SaeConfig *config, GstSaeTensors forms[GST_SAE_MAX_FORMS])
 {
-  GstSaeEncoder *self = GST_SAE_ENCODER (filter);
-  GstSaeCodesFormat wanted;
+  GstSaeCodesFormat wanted = get_codes_format (GST_SAE_ENCODER (filter));
   guint n = 0;
 
-  GST_OBJECT_LOCK (self);
-  wanted = self->codes_format;
-  GST_OBJECT_UNLOCK (self);
-  if (wanted != GST_SAE_CODES_DENSE && gst_sae_codes_can_be_pairs (config))
+  if (wanted == GST_SAE_CODES_PAIRS ||
+      (wanted == GST_SAE_CODES_AUTO && gst_sae_codes_can_be_pairs (config)))
     gst_sae_codes_describe_pairs (&in->tensors[0], config, &forms[n++]);
   if (wanted != GST_SAE_CODES_PAIRS)
     gst_sae_codes_describe_dense (&in->tensors[0], config, &forms[n++]);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "gstsaecodes.h"
 #include "gstsaefloats.h"
 #include "gstsaepool.h"
 #include "sae-enum-types.h"
@@ -29,6 +30,7 @@ typedef struct {
   /* streaming thread */
   GstSaeTensors in;    /* of the sink caps */
   GstSaeTensors out;   /* of the source caps */
+  GstCaps *refused;    /* sink caps that were last reported as an error */
   GstBufferPool *pool; /* for buffers of out; NULL when they changed */
   GstAllocator *allocator;
   GstAllocationParams params;
@@ -285,6 +287,7 @@ gst_sae_filter_stop (GstBaseTransform *trans)
   GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (trans));
 
   clear_pool (priv);
+  gst_clear_caps (&priv->refused);
   gst_clear_object (&priv->allocator);
   g_clear_pointer (&priv->model, sae_model_unref);
   g_clear_pointer (&priv->workspace, sae_workspace_unref);
@@ -328,8 +331,32 @@ get_template_caps (GstSaeFilter *self, const gchar *pad)
   return gst_pad_template_get_caps (template);
 }
 
-/* Forms of the fixed sink caps @caps; 0 when they do not tell enough. Static
- * caps give full dimensions; flexible ones have none before a buffer. */
+/* One row, of whatever width: what caps stand for that tell no dimensions. */
+static const GstSaeTensors one_row = {
+    .n_tensors = 1,
+    .tensors = {{.type = GST_SAE_FLOAT32,
+        .rank = 1,
+        .dims = {[0 ... GST_SAE_MAX_RANK - 1] = 1}}},
+};
+
+/* Appends the forms that any input can become, dimensions left open. */
+static void
+append_open_forms (GstSaeFilter *self, GstCaps *caps)
+{
+  GstSaeTensors forms[GST_SAE_MAX_FORMS];
+  guint n = GST_SAE_FILTER_GET_CLASS (self)->list_forms (self, &one_row,
+      &PRIVATE (self)->config, forms);
+
+  for (guint i = 0; i < n; i++) {
+    GstCaps *form = gst_sae_tensors_to_caps (&forms[i]);
+    gst_structure_remove_fields (gst_caps_get_structure (form, 0), "dimensions",
+        "framerate", NULL);
+    gst_caps_append (caps, form);
+  }
+}
+
+/* Forms of fixed static sink caps; 0 when they do not tell enough: those of
+ * flexible tensors have no dimensions before a buffer. */
 static guint
 list_forms_of_caps (GstSaeFilter *self, const GstCaps *caps,
     GstSaeTensors forms[GST_SAE_MAX_FORMS])
@@ -339,7 +366,7 @@ list_forms_of_caps (GstSaeFilter *self, const GstCaps *caps,
   GstSaeFilterClass *klass = GST_SAE_FILTER_GET_CLASS (self);
   GstSaeTensors in;
 
-  if (!priv->workspace || !gst_caps_is_fixed (caps) ||
+  if (!gst_caps_is_fixed (caps) ||
       !gst_sae_tensors_from_caps (&in, caps, NULL) || in.n_tensors == 0 ||
       !klass->check (self, &in, &config, NULL))
     return 0;
@@ -373,25 +400,34 @@ append_variants (GstCaps *caps, const GstSaeTensors *form)
   }
 }
 
+/* What sink caps can become, as far as they tell. */
+static GstCaps *
+list_out_caps (GstSaeFilter *self, const GstCaps *caps)
+{
+  GstSaeTensors forms[GST_SAE_MAX_FORMS];
+  GstCaps *result;
+  guint n;
+
+  if (!PRIVATE (self)->workspace) /* not started: the model is not known */
+    return get_template_caps (self, "src");
+  result = gst_caps_new_empty ();
+  n = list_forms_of_caps (self, caps, forms);
+  if (n == 0)
+    append_open_forms (self, result);
+  for (guint i = 0; i < n; i++)
+    append_variants (result, &forms[i]);
+  return result;
+}
+
 static GstCaps *
 gst_sae_filter_transform_caps (GstBaseTransform *trans,
     GstPadDirection direction, GstCaps *caps, GstCaps *filter)
 {
   GstSaeFilter *self = GST_SAE_FILTER (trans);
-  GstSaeTensors forms[GST_SAE_MAX_FORMS];
-  GstCaps *result;
-  guint n = 0;
+  GstCaps *result = direction == GST_PAD_SINK
+                        ? list_out_caps (self, caps)
+                        : get_template_caps (self, "sink");
 
-  if (direction == GST_PAD_SINK)
-    n = list_forms_of_caps (self, caps, forms);
-  if (n == 0) {
-    result =
-        get_template_caps (self, direction == GST_PAD_SINK ? "src" : "sink");
-  } else {
-    result = gst_caps_new_empty ();
-    for (guint i = 0; i < n; i++)
-      append_variants (result, &forms[i]);
-  }
   if (filter) {
     GstCaps *both =
         gst_caps_intersect_full (filter, result, GST_CAPS_INTERSECT_FIRST);
@@ -401,12 +437,17 @@ gst_sae_filter_transform_caps (GstBaseTransform *trans,
   return result;
 }
 
-/* One row, of whatever width: what flexible caps stand for before the first
- * buffer tells more. */
-static const GstSaeTensors one_row = {
-    .n_tensors = 1,
-    .tensors = {{.type = GST_SAE_FLOAT32, .rank = 1, .dims = {1}}},
-};
+/* Tensors of any kind come in as far as set_caps, which says what is wrong
+ * with them; refused here, they would end in a bare "not negotiated". */
+static gboolean
+gst_sae_filter_accept_caps (GstBaseTransform *trans, GstPadDirection direction,
+    GstCaps *caps)
+{
+  if (direction == GST_PAD_SINK)
+    return gst_sae_caps_are_tensors (caps);
+  return GST_BASE_TRANSFORM_CLASS (gst_sae_filter_parent_class)
+      ->accept_caps (trans, direction, caps);
+}
 
 /* Gives a structure without dimensions those of one row. */
 static void
@@ -495,33 +536,43 @@ choose_form (GstSaeFilter *self, const GstSaeTensors *in, GstSaeTensors *form,
   return FALSE;
 }
 
+/* Reads both caps and checks them against the model. */
 static gboolean
-fail_caps (GstSaeFilter *self, GError *error)
+check_caps (GstSaeFilter *self, GstCaps *in_caps, GstCaps *out_caps,
+    GError **error)
 {
-  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot work with these caps",
-      error);
-  return FALSE;
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstSaeFilterClass *klass = GST_SAE_FILTER_GET_CLASS (self);
+  GstSaeTensors form;
+
+  if (!gst_sae_tensors_from_caps (&priv->in, in_caps, error) ||
+      (priv->in.n_tensors > 0 &&
+          !klass->check (self, &priv->in, &priv->config, error)) ||
+      !gst_sae_tensors_from_caps (&priv->out, out_caps, error))
+    return FALSE;
+  return priv->in.n_tensors == 0 || choose_form (self, &priv->in, &form, error);
 }
 
+/* Caps are sent again with every buffer until they are taken, but reported
+ * once. */
 static gboolean
 gst_sae_filter_set_caps (GstBaseTransform *trans, GstCaps *in_caps,
     GstCaps *out_caps)
 {
   GstSaeFilter *self = GST_SAE_FILTER (trans);
   GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstSaeFilterClass *klass = GST_SAE_FILTER_GET_CLASS (self);
-  GstSaeTensors form;
-  GError *error = NULL;
+  g_autoptr (GError) error = NULL;
 
   clear_pool (priv);
-  if (!gst_sae_tensors_from_caps (&priv->in, in_caps, &error) ||
-      !gst_sae_tensors_from_caps (&priv->out, out_caps, &error))
-    return fail_caps (self, error);
-  if (priv->in.n_tensors > 0 &&
-      (!klass->check (self, &priv->in, &priv->config, &error) ||
-          !choose_form (self, &priv->in, &form, &error)))
-    return fail_caps (self, error);
-  return TRUE;
+  if (check_caps (self, in_caps, out_caps, &error)) {
+    gst_clear_caps (&priv->refused);
+    return TRUE;
+  }
+  if (!priv->refused || !gst_caps_is_equal (priv->refused, in_caps))
+    gst_sae_element_post_error (GST_ELEMENT (self),
+        "Cannot work with these caps", g_steal_pointer (&error));
+  gst_caps_replace (&priv->refused, in_caps);
+  return FALSE;
 }
 
 static gboolean
@@ -543,19 +594,49 @@ gst_sae_filter_decide_allocation (GstBaseTransform *trans, GstQuery *query)
 
 /* --- buffers ------------------------------------------------------------- */
 
+/* A buffer of 0 bytes has 0 rows, and no tensors at all when flexible. */
+static gboolean
+has_rows (const GstSaeReader *reader)
+{
+  return reader->n_tensors > 0 && reader->n_rows[0] > 0;
+}
+
+/* The caps of @form as downstream takes them, with whatever trailing ones. */
+static GstCaps *
+find_accepted (GstSaeFilter *self, const GstSaeTensors *form)
+{
+  GstPad *pad = GST_BASE_TRANSFORM_SRC_PAD (self);
+  g_autoptr (GstCaps) variants = gst_caps_new_empty ();
+
+  append_variants (variants, form);
+  for (guint i = 0; i < gst_caps_get_size (variants); i++) {
+    GstCaps *caps = gst_caps_copy_nth (variants, i);
+    if (gst_pad_peer_query_accept_caps (pad, caps))
+      return caps;
+    gst_caps_unref (caps);
+  }
+  return NULL;
+}
+
 /* New caps go first, so that no buffer is other than they say. */
 static gboolean
-change_form (GstSaeFilter *self, const GstSaeTensors *form)
+change_form (GstSaeFilter *self, const GstSaeTensors *form, GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstCaps *caps = gst_sae_tensors_to_caps (form);
-  gboolean ok = gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
-      gst_event_new_caps (caps));
+  g_autoptr (GstCaps) caps = find_accepted (self, form);
 
-  gst_caps_unref (caps);
+  if (!caps) {
+    g_autoptr (GstCaps) wanted = gst_sae_tensors_to_caps (form);
+    g_autofree gchar *text = gst_caps_to_string (wanted);
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "the number of rows changed, and downstream does not accept %s", text);
+    return FALSE;
+  }
+  gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
+      gst_event_new_caps (caps));
   priv->out = *form;
   clear_pool (priv);
-  return ok;
+  return TRUE;
 }
 
 static gboolean
@@ -602,15 +683,15 @@ acquire_output (GstSaeFilter *self, GstBuffer **outbuf, GError **error)
   GstSaeFilterPrivate *priv = PRIVATE (self);
   GstSaeTensors in, form;
 
-  if (!describe_input (self, &in, error))
-    return GST_FLOW_ERROR;
-  if (priv->reader.n_rows[0] == 0) {
+  if (!has_rows (&priv->reader)) {
     *outbuf = gst_buffer_new ();
     return GST_FLOW_OK;
   }
+  if (!describe_input (self, &in, error))
+    return GST_FLOW_ERROR;
   if (!choose_form (self, &in, &form, error))
     return GST_FLOW_ERROR;
-  if (!same_tensors (&form, &priv->out) && !change_form (self, &form))
+  if (!same_tensors (&form, &priv->out) && !change_form (self, &form, error))
     return GST_FLOW_NOT_NEGOTIATED;
   if (!ensure_pool (self, error))
     return GST_FLOW_ERROR;
@@ -669,7 +750,7 @@ process (GstSaeFilter *self, GstBuffer *outbuf, GError **error)
   };
   gboolean ok;
 
-  if (priv->reader.n_rows[0] == 0)
+  if (!has_rows (&priv->reader))
     return TRUE;
   if (!map_output (outbuf, priv->out.n_tensors, maps)) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
@@ -809,6 +890,7 @@ gst_sae_filter_class_init (GstSaeFilterClass *klass)
   trans_class->start = gst_sae_filter_start;
   trans_class->stop = gst_sae_filter_stop;
   trans_class->transform_caps = gst_sae_filter_transform_caps;
+  trans_class->accept_caps = gst_sae_filter_accept_caps;
   trans_class->fixate_caps = gst_sae_filter_fixate_caps;
   trans_class->set_caps = gst_sae_filter_set_caps;
   trans_class->decide_allocation = gst_sae_filter_decide_allocation;
