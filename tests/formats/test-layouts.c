@@ -19,6 +19,109 @@ test_every_layout_is_complete (void)
   }
 }
 
+/* Small, with numbers that show a wrong orientation. */
+static SaeDictionary *
+make_dictionary (void)
+{
+  SaeDictionary *dictionary = sae_dictionary_new ();
+
+  dictionary->d_in = dictionary->d_out = 3;
+  dictionary->d_sae = 5;
+  dictionary->k = 2;
+  dictionary->sparsity = g_strdup ("top-k");
+  dictionary->ties = g_strdup ("keep-all");
+  dictionary->pre_bias = TRUE;
+  g_assert_true (sae_dictionary_allocate (dictionary, NULL));
+  for (guint i = 0; i < 15; i++) {
+    dictionary->W_enc[i] = (float) i + 0.25f;
+    dictionary->W_dec[i] = (float) i - 7.5f;
+    dictionary->b_enc[i / 3] = (float) i;
+    dictionary->b_dec[i / 5] = (float) -i;
+  }
+  g_hash_table_insert (dictionary->metadata, g_strdup ("model"),
+      g_strdup ("MiniLM"));
+  return dictionary;
+}
+
+static void
+assert_same (const SaeDictionary *a, const SaeDictionary *b)
+{
+  g_assert_cmpuint (a->d_in, ==, b->d_in);
+  g_assert_cmpuint (a->d_out, ==, b->d_out);
+  g_assert_cmpuint (a->d_sae, ==, b->d_sae);
+  g_assert_cmpuint (a->k, ==, b->k);
+  g_assert_cmpstr (a->sparsity, ==, b->sparsity);
+  g_assert_cmpstr (a->ties, ==, b->ties);
+  g_assert_cmpint (a->pre_bias, ==, b->pre_bias);
+  g_assert_cmpmem (a->W_enc, 60, b->W_enc, 60);
+  g_assert_cmpmem (a->W_dec, 60, b->W_dec, 60);
+  g_assert_cmpmem (a->b_enc, 20, b->b_enc, 20);
+  g_assert_cmpmem (a->b_dec, 12, b->b_dec, 12);
+  g_assert_cmpstr (g_hash_table_lookup (a->metadata, "model"), ==,
+      g_hash_table_lookup (b->metadata, "model"));
+}
+
+static void
+check_truncations (const char *path, const char *name)
+{
+  g_autofree char *file = g_build_filename (path, name, NULL);
+  g_autofree char *whole = NULL;
+  gsize full;
+
+  g_assert_true (g_file_get_contents (file, &whole, &full, NULL));
+  for (gsize size = 0; size < full; size++) {
+    GError *error = NULL;
+    /* White space at the end of a text may go. */
+    if (g_ascii_isspace (whole[size]) && size + 1 == full)
+      break;
+    scratch_write (file, whole, size);
+    g_assert_null (sae_layouts_load (path, &error));
+    scratch_assert_error (&error, SAE_ERROR_FORMAT, file);
+  }
+  scratch_write (file, whole, full);
+}
+
+static void
+test_every_layout_refuses_every_shorter_length (Scratch *scratch,
+    gconstpointer data)
+{
+  const SaeLayout *const *layout = sae_layouts_list ();
+  g_autoptr (SaeDictionary) dictionary = make_dictionary ();
+
+  for (; *layout != NULL; layout++) {
+    g_autofree char *path = scratch_path (scratch, (*layout)->name);
+    GError *error = NULL;
+    if ((*layout)->save == NULL)
+      continue;
+    sae_layouts_save (dictionary, (*layout)->name, path, &error);
+    g_assert_no_error (error);
+    for (guint i = 0; (*layout)->files[i] != NULL; i++)
+      check_truncations (path, (*layout)->files[i]);
+  }
+}
+
+static void
+test_every_layout_gives_back_what_was_saved (Scratch *scratch,
+    gconstpointer data)
+{
+  const SaeLayout *const *layout = sae_layouts_list ();
+  g_autoptr (SaeDictionary) dictionary = make_dictionary ();
+
+  for (; *layout != NULL; layout++) {
+    g_autofree char *path = scratch_path (scratch, (*layout)->name);
+    g_autoptr (SaeDictionary) again = NULL;
+    GError *error = NULL;
+    if ((*layout)->save == NULL)
+      continue;
+    sae_layouts_save (dictionary, (*layout)->name, path, &error);
+    g_assert_no_error (error);
+    g_assert_true ((*layout)->probe (path));
+    again = sae_layouts_load (path, &error);
+    g_assert_no_error (error);
+    assert_same (dictionary, again);
+  }
+}
+
 static void
 test_load_says_what_was_looked_for (Scratch *scratch, gconstpointer data)
 {
@@ -82,6 +185,10 @@ main (int argc, char **argv)
   g_test_add_func ("/formats/layouts/every-layout-is-complete",
       test_every_layout_is_complete);
 #define ADD(name, test) scratch_add ("/formats/layouts/" name, test)
+  ADD ("every-layout-refuses-every-shorter-length",
+      test_every_layout_refuses_every_shorter_length);
+  ADD ("every-layout-gives-back-what-was-saved",
+      test_every_layout_gives_back_what_was_saved);
   ADD ("load-says-what-was-looked-for", test_load_says_what_was_looked_for);
   ADD ("save-refuses-unknown-layouts", test_save_refuses_unknown_layouts);
   ADD ("probe-finds-what-save-would-refuse",

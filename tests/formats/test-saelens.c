@@ -256,38 +256,7 @@ test_folds_a_zero_row_to_a_silent_latent (Scratch *scratch, gconstpointer data)
   }
 }
 
-/* --- any file cut at any length --- */
-
-static void
-check_truncations (Scratch *scratch, const char *name)
-{
-  g_autofree char *path = scratch_path (scratch, name);
-  g_autofree char *whole = NULL;
-  gsize full;
-
-  g_assert_true (g_file_get_contents (path, &whole, &full, NULL));
-  for (gsize size = 0; size < full; size++) {
-    GError *error = NULL;
-    scratch_write (path, whole, size);
-    g_assert_null (sae_layouts_load (scratch->path, &error));
-    scratch_assert_error (&error, SAE_ERROR_FORMAT, path);
-  }
-  scratch_write (path, whole, full);
-}
-
-static void
-test_refuses_every_shorter_length (Scratch *scratch, gconstpointer data)
-{
-  Weights weights = right_weights ();
-  g_autoptr (SaeDictionary) dictionary = NULL;
-  GError *error = NULL;
-
-  write_folder (scratch, config_text, &weights);
-  check_truncations (scratch, "cfg.json");
-  check_truncations (scratch, "sae_weights.safetensors");
-  dictionary = sae_layouts_load (scratch->path, &error);
-  g_assert_no_error (error);
-}
+/* --- sizes --- */
 
 static void
 test_refuses_a_huge_config (Scratch *scratch, gconstpointer data)
@@ -452,7 +421,6 @@ main (int argc, char **argv)
   ADD ("refuses-folding-that-overflows", test_refuses_folding_that_overflows);
   ADD ("folds-a-zero-row-to-a-silent-latent",
       test_folds_a_zero_row_to_a_silent_latent);
-  ADD ("refuses-every-shorter-length", test_refuses_every_shorter_length);
   ADD ("refuses-a-huge-config", test_refuses_a_huge_config);
   ADD ("sizes-that-the-file-lacks-cost-nothing",
       test_sizes_that_the_file_lacks_cost_nothing);
