@@ -32,9 +32,10 @@ struct _GstSaeEncoder {
   GstSaeFilter parent;
   GstSaeCodesFormat codes_format; /* object lock */
   OnNonfinite on_nonfinite;       /* object lock */
+  guint64 nonfinite_rows;         /* object lock */
 };
 
-enum { PROP_0, PROP_CODES_FORMAT, PROP_ON_NONFINITE };
+enum { PROP_0, PROP_CODES_FORMAT, PROP_ON_NONFINITE, PROP_NONFINITE_ROWS };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
     GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SAE_DENSE_CAPS));
@@ -98,6 +99,9 @@ gst_sae_encoder_get_property (GObject *object, guint id, GValue *value,
       break;
     case PROP_ON_NONFINITE:
       g_value_set_enum (value, self->on_nonfinite);
+      break;
+    case PROP_NONFINITE_ROWS:
+      g_value_set_uint64 (value, self->nonfinite_rows);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -239,6 +243,9 @@ gst_sae_encoder_process (GstSaeFilter *filter, const GstSaeJob *job,
   if (!sae_model_encode_rows (job->model, job->workspace, x, latents.n_rows,
           &latents.offsets, &latents.indices, &latents.values, error))
     return FALSE;
+  GST_OBJECT_LOCK (self);
+  self->nonfinite_rows = sae_workspace_get_n_nonfinite (job->workspace);
+  GST_OBJECT_UNLOCK (self);
   if (gst_sae_codes_are_pairs (job->form))
     write_pairs (&latents, sae_model_get_k (job->model),
         (guint32 *) job->out[0].data, (float *) job->out[1].data);
@@ -272,6 +279,10 @@ gst_sae_encoder_class_init (GstSaeEncoderClass *klass)
       g_param_spec_enum ("on-nonfinite", "On non-finite rows",
           "What becomes of rows with a NaN or an infinity", TYPE_ON_NONFINITE,
           ON_NONFINITE_ERROR, flags | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (object_class, PROP_NONFINITE_ROWS,
+      g_param_spec_uint64 ("nonfinite-rows", "Non-finite rows",
+          "Rows with a NaN or an infinity that got no latents, since the start",
+          0, G_MAXUINT64, 0, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);

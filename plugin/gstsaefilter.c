@@ -14,10 +14,16 @@ GST_DEBUG_CATEGORY_STATIC (sae_filter_debug);
 #define DEFAULT_DICT_SIZE 4096
 #define DEFAULT_TOP_K 32
 
+/* What the user wants of the model. */
 typedef struct {
-  /* properties; object lock */
   SaeConfig wanted; /* as set; 0 and auto where nothing was */
   gboolean ties_set;
+  gboolean pre_bias_set;
+} Choice;
+
+typedef struct {
+  /* properties; object lock */
+  Choice choice;
   gchar *location;
   guint64 seed;
   guint n_threads;
@@ -68,23 +74,24 @@ gst_sae_filter_set_property (GObject *object, guint id, const GValue *value,
   GST_OBJECT_LOCK (object);
   switch (id) {
     case PROP_INPUT_SIZE:
-      priv->wanted.d_in = g_value_get_uint (value);
+      priv->choice.wanted.d_in = g_value_get_uint (value);
       break;
     case PROP_DICT_SIZE:
-      priv->wanted.d_sae = g_value_get_uint (value);
+      priv->choice.wanted.d_sae = g_value_get_uint (value);
       break;
     case PROP_TOP_K:
-      priv->wanted.k = g_value_get_uint (value);
+      priv->choice.wanted.k = g_value_get_uint (value);
       break;
     case PROP_SPARSITY:
-      priv->wanted.sparsity = g_value_get_enum (value);
+      priv->choice.wanted.sparsity = g_value_get_enum (value);
       break;
     case PROP_TIES:
-      priv->wanted.ties = g_value_get_enum (value);
-      priv->ties_set = TRUE;
+      priv->choice.wanted.ties = g_value_get_enum (value);
+      priv->choice.ties_set = TRUE;
       break;
     case PROP_PRE_BIAS:
-      priv->wanted.pre_bias = g_value_get_boolean (value);
+      priv->choice.wanted.pre_bias = g_value_get_boolean (value);
+      priv->choice.pre_bias_set = TRUE;
       break;
     case PROP_LOCATION:
       g_free (priv->location);
@@ -112,22 +119,22 @@ gst_sae_filter_get_property (GObject *object, guint id, GValue *value,
   GST_OBJECT_LOCK (object);
   switch (id) {
     case PROP_INPUT_SIZE:
-      g_value_set_uint (value, priv->wanted.d_in);
+      g_value_set_uint (value, priv->choice.wanted.d_in);
       break;
     case PROP_DICT_SIZE:
-      g_value_set_uint (value, priv->wanted.d_sae);
+      g_value_set_uint (value, priv->choice.wanted.d_sae);
       break;
     case PROP_TOP_K:
-      g_value_set_uint (value, priv->wanted.k);
+      g_value_set_uint (value, priv->choice.wanted.k);
       break;
     case PROP_SPARSITY:
-      g_value_set_enum (value, priv->wanted.sparsity);
+      g_value_set_enum (value, priv->choice.wanted.sparsity);
       break;
     case PROP_TIES:
-      g_value_set_enum (value, priv->wanted.ties);
+      g_value_set_enum (value, priv->choice.wanted.ties);
       break;
     case PROP_PRE_BIAS:
-      g_value_set_boolean (value, priv->wanted.pre_bias);
+      g_value_set_boolean (value, priv->choice.wanted.pre_bias);
       break;
     case PROP_LOCATION:
       g_value_set_string (value, priv->location);
@@ -165,8 +172,10 @@ check_size (const gchar *name, guint wanted, guint has, GError **error)
 
 /* What was set must be what the model has. */
 static gboolean
-check_wanted (const SaeConfig *wanted, const SaeConfig *has, GError **error)
+check_wanted (const Choice *choice, const SaeConfig *has, GError **error)
 {
+  const SaeConfig *wanted = &choice->wanted;
+
   if (!check_size ("input-size", wanted->d_in, has->d_in, error) ||
       !check_size ("dict-size", wanted->d_sae, has->d_sae, error))
     return FALSE;
@@ -183,9 +192,10 @@ check_wanted (const SaeConfig *wanted, const SaeConfig *has, GError **error)
         nick_of (SAE_TYPE_SPARSITY, has->sparsity));
     return FALSE;
   }
-  if (wanted->pre_bias && !has->pre_bias) {
+  if (choice->pre_bias_set && !wanted->pre_bias != !has->pre_bias) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "pre-bias: set to true, but the model has false");
+        "pre-bias: set to %s, but the model has %s",
+        wanted->pre_bias ? "true" : "false", has->pre_bias ? "true" : "false");
     return FALSE;
   }
   return TRUE;
@@ -193,12 +203,13 @@ check_wanted (const SaeConfig *wanted, const SaeConfig *has, GError **error)
 
 /* Another k or another rule for ties is allowed on a loaded model. */
 static SaeModel *
-adapt_model (GstSaeFilter *self, SaeModel *model, const SaeConfig *wanted,
-    gboolean ties_set, GError **error)
+adapt_model (GstSaeFilter *self, SaeModel *model, const Choice *choice,
+    GError **error)
 {
+  const SaeConfig *wanted = &choice->wanted;
   g_autoptr (SaeConfig) has = sae_model_get_config (model);
   guint k = wanted->k ? wanted->k : has->k;
-  SaeTies ties = ties_set ? wanted->ties : has->ties;
+  SaeTies ties = choice->ties_set ? wanted->ties : has->ties;
 
   if (has->sparsity != SAE_SPARSITY_TOP_K || (k == has->k && ties == has->ties))
     return sae_model_ref (model);
@@ -208,8 +219,8 @@ adapt_model (GstSaeFilter *self, SaeModel *model, const SaeConfig *wanted,
 }
 
 static gboolean
-load_model (GstSaeFilter *self, const gchar *location, const SaeConfig *wanted,
-    gboolean ties_set, GError **error)
+load_model (GstSaeFilter *self, const gchar *location, const Choice *choice,
+    GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
   g_autoptr (SaeModel) model = sae_model_load (location, error);
@@ -218,9 +229,9 @@ load_model (GstSaeFilter *self, const gchar *location, const SaeConfig *wanted,
   if (!model)
     return FALSE;
   config = sae_model_get_config (model);
-  if (!check_wanted (wanted, config, error))
+  if (!check_wanted (choice, config, error))
     return FALSE;
-  priv->model = adapt_model (self, model, wanted, ties_set, error);
+  priv->model = adapt_model (self, model, choice, error);
   if (!priv->model)
     return FALSE;
   sae_config_free (g_steal_pointer (&config));
@@ -252,19 +263,17 @@ gst_sae_filter_start (GstBaseTransform *trans)
   GstSaeFilterPrivate *priv = PRIVATE (self);
   g_autofree gchar *location = NULL;
   GError *error = NULL;
-  SaeConfig wanted;
-  gboolean ties_set;
+  Choice choice;
 
   GST_OBJECT_LOCK (self);
   location = g_strdup (priv->location);
-  wanted = priv->wanted;
-  ties_set = priv->ties_set;
+  choice = priv->choice;
   priv->workspace = sae_workspace_new (priv->n_threads);
   GST_OBJECT_UNLOCK (self);
 
   if (!location) {
-    priv->config = config_of_untrained (&wanted);
-  } else if (!load_model (self, location, &wanted, ties_set, &error)) {
+    priv->config = config_of_untrained (&choice.wanted);
+  } else if (!load_model (self, location, &choice, &error)) {
     g_clear_pointer (&priv->workspace, sae_workspace_unref);
     gst_sae_element_post_error (GST_ELEMENT (self), "Cannot load the model",
         error);
@@ -856,8 +865,8 @@ install_properties (GObjectClass *klass)
           SAE_TYPE_TIES, SAE_TIES_LOWEST_INDEX, flags));
   g_object_class_install_property (klass, PROP_PRE_BIAS,
       g_param_spec_boolean ("pre-bias", "Pre-bias",
-          "Subtract b_dec from the input before encoding, in a model without "
-          "location",
+          "Subtract b_dec from the input before encoding (unset = as the model "
+          "does)",
           FALSE, flags));
   g_object_class_install_property (klass, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
