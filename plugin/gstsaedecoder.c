@@ -57,13 +57,16 @@ static gboolean
 check_pairs (const GstSaeTensors *codes, GError **error)
 {
   GstSaeTensor index = codes->tensors[0];
+  g_autofree gchar *indices = NULL, *values = NULL;
 
   index.type = codes->tensors[1].type;
   if (gst_sae_tensor_equal (&index, &codes->tensors[1]))
     return TRUE;
+  indices = gst_sae_tensor_dims_to_string (&codes->tensors[0]);
+  values = gst_sae_tensor_dims_to_string (&codes->tensors[1]);
   g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-      "pairs: expected as many indices as values, got rows of %u and %u",
-      codes->tensors[0].dims[0], codes->tensors[1].dims[0]);
+      "pairs: expected as many indices as values, got %s and %s", indices,
+      values);
   return FALSE;
 }
 
