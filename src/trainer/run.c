@@ -217,8 +217,10 @@ forward (SaeRun *run, const float *x, gsize n, SaeSparseRows *latents,
   net.pre_bias = FALSE; /* encoder_input() has done it */
   if (!sae_net_encode (&net, run->workspace, x, n, latents, error))
     return FALSE;
-  gradients->dense =
-      sae_dense_decode_pays (latents, net.d_sae) && sae_gemm_begin ();
+  /* never for top-k, whose bits are promised on every processor */
+  gradients->dense = net.sparsity == SAE_SPARSITY_L1 &&
+                     sae_dense_decode_pays (latents, net.d_sae) &&
+                     sae_gemm_begin ();
   if (gradients->dense)
     return sae_dense_decode (&net, run->workspace, latents, x_hat,
         &run->dense_latents, error);
