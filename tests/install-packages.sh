@@ -10,7 +10,7 @@ packages=(
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
   libjansson-dev libopenblas-dev
-  python3 python3-gi python3-numpy python3-venv
+  python3 python3-gi python3-numpy python3-venv locales
   clang-format
 )
 
