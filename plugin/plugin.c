@@ -3,6 +3,9 @@
 
 #include "gstsaedecoder.h"
 #include "gstsaeencoder.h"
+#include "gstsaenpyenc.h"
+#include "gstsaeparse.h"
+#include "gstsaesrc.h"
 #include "gstsaetrainer.h"
 
 /* One line an element. */
@@ -13,6 +16,9 @@ plugin_init (GstPlugin *plugin)
 
   ok &= GST_ELEMENT_REGISTER (saedecoder, plugin);
   ok &= GST_ELEMENT_REGISTER (saeencoder, plugin);
+  ok &= GST_ELEMENT_REGISTER (saenpyenc, plugin);
+  ok &= GST_ELEMENT_REGISTER (saeparse, plugin);
+  ok &= GST_ELEMENT_REGISTER (saesrc, plugin);
   ok &= GST_ELEMENT_REGISTER (saetrainer, plugin);
   return ok;
 }
