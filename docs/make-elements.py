@@ -73,8 +73,6 @@ def show_default(pspec):
         return f"`{value.value_nick}`"
     if kind == GObject.TYPE_BOOLEAN:
         return "true" if value else "false"
-    if kind.name == "GstFraction":
-        return f"{value.num}/{value.denom}"
     if value is None:
         return "none"
     if isinstance(value, str):
@@ -116,6 +114,15 @@ def show_mutability(pspec):
     return states
 
 
+def show_fraction(name, pspec):
+    """Default and range, from gst-inspect: bindings cannot ask for them."""
+    found = re.search(
+        rf"^  {pspec.name} .*?Range: (\S+) - (\S+) Default: (\S+)",
+        inspect(name), re.M | re.S,
+    )
+    return found[3], f"{found[1]} … {found[2]}"
+
+
 def own_properties(element):
     return [
         pspec
@@ -126,13 +133,15 @@ def own_properties(element):
 
 def property_rows(name, element):
     for pspec in own_properties(element):
+        default, limits = show_default(pspec), show_range(pspec)
+        if pspec.value_type.name == "GstFraction":
+            default, limits = show_fraction(name, pspec)
         # The value of a read-only property is no default.
-        default = show_default(pspec)
         if not int(pspec.flags) & GObject.ParamFlags.WRITABLE:
             default = ""
         cells = (
             f"`{name}`", f"`{pspec.name}`", show_type(pspec), default,
-            show_range(pspec), show_mutability(pspec), pspec.blurb,
+            limits, show_mutability(pspec), pspec.blurb,
         )
         yield "| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |"
 
