@@ -5,6 +5,8 @@
 #include "workspace.h"
 
 const SaeNet *sae_model_get_net (SaeModel *model);
+/* Keys to values, never changed. */
+GHashTable *sae_model_get_metadata_table (SaeModel *model);
 
 /* Takes the four arrays (64-byte aligned, freed with free()), also when it
  * fails; @net's pointers are those arrays. @metadata (nullable) is borrowed.

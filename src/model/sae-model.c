@@ -25,6 +25,12 @@ sae_model_get_net (SaeModel *model)
   return &model->net;
 }
 
+GHashTable *
+sae_model_get_metadata_table (SaeModel *model)
+{
+  return model->metadata;
+}
+
 static GHashTable *
 copy_metadata (GHashTable *metadata)
 {

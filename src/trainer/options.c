@@ -29,6 +29,11 @@ typedef struct {
   gboolean live;
 } Option;
 
+/* A moment that never decays has no bias correction, and without an epsilon a
+ * latent that has no gradient yet is 0 / 0: both would make NaN of weights. */
+#define LARGEST_BETA 0.999999
+#define SMALLEST_EPSILON 1e-16
+
 #define AT(field) G_STRUCT_OFFSET (SaeTrainerOptions, field)
 
 /* clang-format off */
@@ -71,11 +76,11 @@ static const Option options_table[] = {
   { "momentum", "Momentum of sgd",
     KIND_DOUBLE, AT (momentum), 0, 1, 0.9 },
   { "beta1", "Decay of Adam's first moment",
-    KIND_DOUBLE, AT (beta1), 0, 1, 0.9 },
+    KIND_DOUBLE, AT (beta1), 0, LARGEST_BETA, 0.9 },
   { "beta2", "Decay of Adam's second moment",
-    KIND_DOUBLE, AT (beta2), 0, 1, 0.999 },
+    KIND_DOUBLE, AT (beta2), 0, LARGEST_BETA, 0.999 },
   { "epsilon", "Adam's epsilon",
-    KIND_DOUBLE, AT (epsilon), 0, 1, 1e-8 },
+    KIND_DOUBLE, AT (epsilon), SMALLEST_EPSILON, 1, 1e-8 },
   { "learning-rate", "Learning rate before warm-up and schedule "
     "(0 = from dict-size and optimizer)",
     KIND_DOUBLE, AT (learning_rate), 0, 1e6, 0, .live = TRUE },

@@ -76,6 +76,7 @@ copy_weights (SaeRun *run, SaeModel *model)
     memcpy (run->parameters[i].w, source[i],
         run->parameters[i].n * sizeof (float));
   run->from_model = TRUE;
+  run->metadata = g_hash_table_ref (sae_model_get_metadata_table (model));
 }
 
 static SaeNet
@@ -130,6 +131,7 @@ sae_run_free (SaeRun *run)
       free (run->parameters[i].moments[m]);
   }
   g_free (run->last_fired);
+  g_clear_pointer (&run->metadata, g_hash_table_unref);
   sae_meter_clear (&run->since_last);
   sae_meter_clear (&run->total);
   sae_gradients_clear (&run->gradients);
@@ -481,7 +483,7 @@ sae_run_copy_model (const SaeRun *run, GError **error)
         i == B_ENC || i == B_DEC ? (float) run->scale : 1.0f, p->w, p->n);
   }
   return sae_model_new_take (&net, copy[W_ENC], copy[B_ENC], copy[W_DEC],
-      copy[B_DEC], NULL, error);
+      copy[B_DEC], run->metadata, error);
 }
 
 double

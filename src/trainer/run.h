@@ -25,8 +25,9 @@ typedef struct {
   SaeParameter parameters[SAE_N_PARAMETERS];
   const SaeOptimizerRule *rule;
   SaeWorkspace *workspace;
-  gboolean from_model; /* weights were given: b_dec is not set from the data */
-  double scale;        /* s; 1 until calibrated */
+  gboolean from_model;  /* weights were given: b_dec is not set from the data */
+  GHashTable *metadata; /* of the model it started from; NULL without one */
+  double scale;         /* s; 1 until calibrated */
   gboolean calibrated;
 
   guint64 steps, rows, skipped_rows;

@@ -180,6 +180,8 @@ adopt_model (SaeTrainerOptions *options, SaeModel *model, GError **error)
     options->k = net->k;
   if (options->sparsity == SAE_SPARSITY_AUTO)
     options->sparsity = net->sparsity;
+  if (options->ties == SAE_TIES_LOWEST_INDEX)
+    options->ties = net->ties;
   options->pre_bias = net->pre_bias;
   return TRUE;
 }
@@ -243,7 +245,8 @@ sae_trainer_start (SaeTrainer *trainer, GError **error)
  * @error: return location
  *
  * Starts a run from the weights of @model; optimiser, schedule and counters
- * start anew. Sizes that were set must be the model's.
+ * start anew. Sizes that were set must be the model's, and its metadata is
+ * kept.
  *
  * Returns: whether it started
  * Since: 0.1
@@ -292,12 +295,30 @@ prepare (SaeTrainer *self, GError **error)
   options.d_out = self->run->options.d_out;
   options.sparsity = self->run->options.sparsity;
   options.reduction = self->run->options.reduction;
+  options.optimizer = self->run->options.optimizer;
   options = sae_trainer_options_resolve (&options);
   self->run->options.learning_rate = options.learning_rate;
   self->run->options.l1_coeff = options.l1_coeff;
   self->run->options.target_l0 = options.target_l0;
   self->run->options.steered = options.steered;
   return TRUE;
+}
+
+/* Needs the lock, and a run. @size: bytes of the target, if one is given. */
+static gboolean
+check_target (SaeTrainer *self, gsize n_rows, gboolean given, gsize size,
+    GError **error)
+{
+  const SaeNet *net = &self->run->net;
+
+  if (given ? size == n_rows * net->d_out * sizeof (float)
+            : net->d_in == net->d_out)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "target: expected %" G_GSIZE_FORMAT
+      " rows of %u floats, got %s%" G_GSIZE_FORMAT " bytes",
+      n_rows, net->d_out, given ? "" : "none, ", size);
+  return FALSE;
 }
 
 /* Needs the lock, and a run. */
@@ -307,10 +328,8 @@ count_rows (SaeTrainer *self, GBytes *x, GBytes *target, gsize *n_rows,
 {
   const SaeNet *net = &self->run->net;
   gsize size = g_bytes_get_size (x), row = net->d_in * sizeof (float);
-  gsize target_row = net->d_out * sizeof (float), expected;
 
   *n_rows = size / row;
-  expected = *n_rows * target_row;
   if (size % row != 0) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
         "x: expected whole rows of %u floats (%" G_GSIZE_FORMAT
@@ -318,16 +337,8 @@ count_rows (SaeTrainer *self, GBytes *x, GBytes *target, gsize *n_rows,
         net->d_in, row, size);
     return FALSE;
   }
-  if (target ? g_bytes_get_size (target) != expected
-             : net->d_in != net->d_out) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "target: expected %" G_GSIZE_FORMAT
-        " rows of %u floats, got %s%" G_GSIZE_FORMAT " bytes",
-        *n_rows, net->d_out, target ? "" : "none, ",
-        target ? g_bytes_get_size (target) : 0);
-    return FALSE;
-  }
-  return TRUE;
+  return check_target (self, *n_rows, target != NULL,
+      target ? g_bytes_get_size (target) : 0, error);
 }
 
 static const float *
@@ -418,6 +429,7 @@ sae_trainer_push_rows (SaeTrainer *trainer, const float *x, const float *target,
 
   g_mutex_lock (&trainer->lock);
   ok = prepare (trainer, error) &&
+       (target || check_target (trainer, n_rows, FALSE, 0, error)) &&
        sae_batch_push (&trainer->batch, x, target, n_rows, error);
   g_mutex_unlock (&trainer->lock);
   return ok;

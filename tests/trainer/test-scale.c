@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The scale of a stream does not matter to training. */
+#include "scale.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "expect.h"
+#include "model.h"
+#include "sample-trainer.h"
+
+#define D 20
+#define ROWS 12000
+
+/* One trained on the same stream times @scale. (transfer full) */
+static SaeTrainer *
+train (float scale, SaeSparsity sparsity, gboolean pre_bias)
+{
+  Noise noise = {.state = 21};
+  SaeTrainer *trainer = sae_trainer_new (D, 120, 5);
+  g_autoptr (GBytes) x = sparse_rows (&noise, ROWS, D, scale);
+
+  g_object_set (trainer, "sparsity", sparsity, "pre-bias", pre_bias,
+      "batch-size", 100u, "warmup-rows", (gint64) 500, "n-threads", 1u, NULL);
+  push_all (trainer, x);
+  return trainer;
+}
+
+static void
+expect_scaled (const char *what, const float *got, const float *want, guint n,
+    float factor)
+{
+  g_autofree float *scaled = g_new (float, n);
+
+  for (guint i = 0; i < n; i++)
+    scaled[i] = factor * want[i];
+  expect_same_bits (what, got, scaled, n);
+}
+
+/* Rows times a power of two: the same matrices, and biases times it. */
+static void
+check_power_of_two (float factor, SaeSparsity sparsity, gboolean pre_bias)
+{
+  g_autoptr (SaeTrainer) plain = train (1, sparsity, pre_bias);
+  g_autoptr (SaeTrainer) scaled = train (factor, sparsity, pre_bias);
+  g_autoptr (SaeModel) plain_model = model_of (plain);
+  g_autoptr (SaeModel) scaled_model = model_of (scaled);
+  const SaeNet *want = sae_model_get_net (plain_model);
+  const SaeNet *got = sae_model_get_net (scaled_model);
+
+  expect_with ("factor %g, rule %d, pre-bias %d", factor, sparsity, pre_bias);
+  expect_same_bits ("W_enc", got->W_enc, want->W_enc, 120 * D);
+  expect_same_bits ("W_dec", got->W_dec, want->W_dec, 120 * D);
+  expect_scaled ("b_enc", got->b_enc, want->b_enc, 120, factor);
+  expect_scaled ("b_dec", got->b_dec, want->b_dec, D, factor);
+}
+
+static void
+test_power_of_two (void)
+{
+  const float factors[] = {1024, 0x1p-40f, 0x1p40f};
+
+  for (guint i = 0; i < 2; i++) {
+    for (guint j = 0; j < G_N_ELEMENTS (factors); j++)
+      check_power_of_two (factors[j], SAE_SPARSITY_TOP_K, i);
+    check_power_of_two (1024, SAE_SPARSITY_L1, i);
+  }
+}
+
+/* Squares in squared units, ratios as they are. */
+static void
+test_metrics (void)
+{
+  g_autoptr (SaeTrainer) plain = train (1, SAE_SPARSITY_TOP_K, FALSE);
+  g_autoptr (SaeTrainer) scaled = train (1024, SAE_SPARSITY_TOP_K, FALSE);
+  g_autoptr (SaeMetrics) want = sae_trainer_get_metrics (plain);
+  g_autoptr (SaeMetrics) got = sae_trainer_get_metrics (scaled);
+
+  g_assert_cmpfloat (got->mse, ==, 1048576 * want->mse);
+  g_assert_cmpfloat (got->l1, ==, 1024 * want->l1);
+  g_assert_cmpfloat (got->fvu, ==, want->fvu);
+  g_assert_cmpfloat (got->cosine, ==, want->cosine);
+  g_assert_cmpfloat (got->norm_ratio, ==, want->norm_ratio);
+  g_assert_cmpfloat (got->l0, ==, want->l0);
+  g_assert_cmpfloat (got->loss, ==, want->loss);
+}
+
+/* Trained to the end, so that the noise of another order of the same latents
+ * is below what is looked for; measured on rows that it was not trained on. */
+static double
+final_fvu (float scale)
+{
+  const gsize n = 60000;
+  Noise noise = {.state = 21}, other = {.state = 22};
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (D, 120, 5);
+  g_autoptr (GBytes) x = sparse_rows (&noise, n, D, scale);
+  g_autoptr (GBytes) held_out = sparse_rows (&other, 4000, D, scale);
+  g_autoptr (SaeModel) model = NULL;
+  g_autoptr (GBytes) x_hat = NULL;
+
+  g_object_set (trainer, "batch-size", 100u, "total-rows", (guint64) n, NULL);
+  push_all (trainer, x);
+  model = model_of (trainer);
+  x_hat = sae_model_forward (model, held_out, NULL, NULL);
+  return sae_fvu (held_out, x_hat, D);
+}
+
+/* 1,000 is no power of two: what is left of it after the scale is a factor of
+ * up to the root of two, in the biases and in Adam's epsilon. */
+static void
+test_any_factor (void)
+{
+  double plain = final_fvu (1);
+
+  g_test_message ("fvu %g", plain);
+  g_assert_cmpfloat (plain, <, 0.1); /* it has learnt something */
+  expect_within ("fvu of rows times 1,000", final_fvu (1000), plain,
+      0.01 * plain);
+  expect_within ("fvu of rows times 0.001", final_fvu (0.001f), plain,
+      0.01 * plain);
+}
+
+/* 2^round (log2 rms) of what is left without the mean. */
+static void
+test_scale_of (void)
+{
+  const float x[] = {10, -3, 16, 3, 10, -3, 16, 3}; /* rms 3 about (13, 0) */
+  double mean[2];
+
+  g_assert_cmpfloat (sae_scale_of (x, 4, 2, mean), ==, 4); /* 2^1.58 */
+  g_assert_cmpfloat (mean[0], ==, 13);
+  g_assert_cmpfloat (mean[1], ==, 0);
+}
+
+/* Constant rows, no rows and the ends of float32 have a scale too. */
+static void
+test_scale_ends (void)
+{
+  const float constant[] = {7, 7, 7, 7};
+  const float huge[] = {3e38f, -3e38f, -3e38f, 3e38f};
+  const float tiny[] = {1e-45f, 0, 0, 1e-45f};
+  double mean[2], scale;
+
+  g_assert_cmpfloat (sae_scale_of (constant, 2, 2, mean), ==, 1);
+  g_assert_cmpfloat (sae_scale_of (constant, 0, 2, mean), ==, 1);
+  scale = sae_scale_of (huge, 2, 2, mean);
+  g_assert_true (isfinite ((float) scale) && isfinite ((float) (1 / scale)));
+  scale = sae_scale_of (tiny, 2, 2, mean);
+  g_assert_true ((float) scale > 0 && isfinite ((float) (1 / scale)));
+}
+
+/* The first forward pass sees centred input: b_dec is the mean. */
+static void
+test_start_is_centred (void)
+{
+  Noise noise = {.state = 23};
+  g_autoptr (GBytes) x = sparse_rows (&noise, SAE_SCALE_ROWS, D, 8);
+  double mean[D];
+
+  sae_scale_of (g_bytes_get_data (x, NULL), SAE_SCALE_ROWS, D, mean);
+  for (guint pre_bias = 0; pre_bias < 2; pre_bias++) {
+    g_autoptr (SaeTrainer) trainer = sae_trainer_new (D, 60, 5);
+    g_autoptr (SaeModel) model = NULL;
+    const SaeNet *net;
+    g_object_set (trainer, "frozen", TRUE, "pre-bias", pre_bias, NULL);
+    push_all (trainer, x);
+    model = model_of (trainer);
+    net = sae_model_get_net (model);
+    expect_close_to_doubles ("b_dec", net->b_dec, mean, D, 1e-6);
+    for (guint i = 0; i < 60; i++) {
+      double product = 0;
+      for (guint j = 0; j < D; j++)
+        product += net->W_enc[i * D + j] * mean[j];
+      expect_within ("b_enc", net->b_enc[i], pre_bias ? 0 : -product, 1e-5);
+    }
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/trainer/scale/powers-of-two-same-matrices",
+      test_power_of_two);
+  g_test_add_func ("/trainer/scale/metrics-in-units-of-the-stream",
+      test_metrics);
+  g_test_add_func ("/trainer/scale/any-factor-same-fvu", test_any_factor);
+  g_test_add_func ("/trainer/scale/is-a-power-of-two", test_scale_of);
+  g_test_add_func ("/trainer/scale/constant-and-extreme-rows", test_scale_ends);
+  g_test_add_func ("/trainer/scale/start-is-centred", test_start_is_centred);
+  return g_test_run ();
+}
