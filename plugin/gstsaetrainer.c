@@ -27,12 +27,12 @@
 
 #include <string.h>
 
-#include "atomic-write.h"
 #include "gstsaecodes.h"
 #include "gstsaefloats.h"
 #include "gstsaelength.h"
 #include "gstsaestats.h"
 #include "gstsaetensors.h"
+#include "layouts.h"
 #include "sae-enum-types.h"
 #include "sae-trainer.h"
 
@@ -40,6 +40,16 @@ GST_DEBUG_CATEGORY_STATIC (sae_trainer_debug);
 #define GST_CAT_DEFAULT sae_trainer_debug
 
 #define DEFAULT_STATS_INTERVAL GST_SECOND
+
+/* What dictionaries are written as. */
+#define LAYOUT "saelens"
+
+/* What the user may set and the stream tells else. */
+typedef struct {
+  guint input_size;
+  guint output_size;
+  guint64 total_rows;
+} Told;
 
 struct _GstSaeTrainer {
   GstBaseTransform parent;
@@ -50,16 +60,17 @@ struct _GstSaeTrainer {
   gchar *location;
   gchar *metadata;
   guint64 stats_interval;
+  Told wanted; /* as set, 0 where nothing was */
 
   /* streaming thread */
   GstSaeTensors tensors; /* of the caps */
-  guint set_input_size;  /* as the user set them, before the stream did */
-  guint set_output_size;
-  guint64 set_total_rows;
+  GstCaps *refused;      /* caps that were last reported as an error */
+  Told told;             /* as wanted or as the stream tells */
   gboolean started;
-  GstSaeTensor run[2]; /* types and widths that the run was started with */
+  GstSaeTensor run[2]; /* of the last buffer that fitted the run */
   guint n_run;
   guint64 saved_steps;     /* steps in what was last written */
+  guint64 failed_steps;    /* steps in what could last not be written */
   gint64 last_stats;       /* monotonic µs */
   GstClockTime begin, end; /* of the rows since then, where they have times */
   GstSaeReader reader;
@@ -141,6 +152,62 @@ install_trainer_properties (GObjectClass *object_class)
         copy_pspec (pspecs[i]));
 }
 
+/* These stay with the element until the run starts, so that what the stream
+ * told is not what the user set, and nobody changes it under a run. TRUE when
+ * @name is one of them. Needs the object lock. */
+static gboolean
+set_wanted (GstSaeTrainer *self, const gchar *name, const GValue *value)
+{
+  if (g_str_equal (name, "input-size"))
+    self->wanted.input_size = g_value_get_uint (value);
+  else if (g_str_equal (name, "output-size"))
+    self->wanted.output_size = g_value_get_uint (value);
+  else if (g_str_equal (name, "total-rows"))
+    self->wanted.total_rows = g_value_get_uint64 (value);
+  else
+    return FALSE;
+  return TRUE;
+}
+
+static gboolean
+get_wanted (GstSaeTrainer *self, const gchar *name, GValue *value)
+{
+  if (g_str_equal (name, "input-size"))
+    g_value_set_uint (value, self->wanted.input_size);
+  else if (g_str_equal (name, "output-size"))
+    g_value_set_uint (value, self->wanted.output_size);
+  else if (g_str_equal (name, "total-rows"))
+    g_value_set_uint64 (value, self->wanted.total_rows);
+  else
+    return FALSE;
+  return TRUE;
+}
+
+static void
+set_training_property (GstSaeTrainer *self, const gchar *name,
+    const GValue *value)
+{
+  gboolean ours;
+
+  GST_OBJECT_LOCK (self);
+  ours = set_wanted (self, name, value);
+  GST_OBJECT_UNLOCK (self);
+  if (!ours)
+    g_object_set_property (G_OBJECT (self->trainer), name, value);
+}
+
+static void
+get_training_property (GstSaeTrainer *self, const gchar *name, GValue *value)
+{
+  gboolean ours;
+
+  GST_OBJECT_LOCK (self);
+  ours = get_wanted (self, name, value);
+  GST_OBJECT_UNLOCK (self);
+  if (!ours)
+    g_object_get_property (G_OBJECT (self->trainer), name, value);
+}
+
 static void
 gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
     GParamSpec *pspec)
@@ -148,7 +215,7 @@ gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
   GstSaeTrainer *self = GST_SAE_TRAINER (object);
 
   if (id >= N_OWN_PROPS) {
-    g_object_set_property (G_OBJECT (self->trainer), pspec->name, value);
+    set_training_property (self, pspec->name, value);
     return;
   }
   GST_OBJECT_LOCK (self);
@@ -186,7 +253,7 @@ gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
   GstSaeTrainer *self = GST_SAE_TRAINER (object);
 
   if (id >= N_OWN_PROPS) {
-    g_object_get_property (G_OBJECT (self->trainer), pspec->name, value);
+    get_training_property (self, pspec->name, value);
     return;
   }
   if (id == PROP_STATS) {
@@ -269,19 +336,25 @@ save (GstSaeTrainer *self, GError **error)
   return TRUE;
 }
 
-/* Trains what is left of the last batch and saves: the end of the run. */
-static gboolean
+/* Trains what is left of the last batch and saves: the end of the run. A save
+ * that failed at EOS is tried again when the element stops, but reported only
+ * once. */
+static void
 finish (GstSaeTrainer *self)
 {
-  GError *error = NULL;
+  g_autoptr (GError) error = NULL;
+  guint64 steps;
 
-  if (!self->started)
-    return TRUE;
-  if (sae_trainer_flush (self->trainer, &error) && save (self, &error))
-    return TRUE;
-  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot save the dictionary",
-      error);
-  return FALSE;
+  if (!self->started ||
+      (sae_trainer_flush (self->trainer, &error) && save (self, &error)))
+    return;
+  steps = sae_trainer_get_steps (self->trainer);
+  if (steps != self->failed_steps)
+    gst_sae_element_post_error (GST_ELEMENT (self),
+        "Cannot save the dictionary", g_steal_pointer (&error));
+  else
+    GST_WARNING_OBJECT (self, "again: %s", error->message);
+  self->failed_steps = steps;
 }
 
 /* --- statistics ----------------------------------------------------------- */
@@ -329,7 +402,8 @@ post_stats (GstSaeTrainer *self, gboolean final)
   GstStructure *all = gst_sae_stats_new ("sae-metrics", total);
 
   gst_structure_set (s, "total-rows", G_TYPE_UINT64, total->rows, "final",
-      G_TYPE_BOOLEAN, final, "total", GST_TYPE_STRUCTURE, all, NULL);
+      G_TYPE_BOOLEAN, final, "dropped-rows", G_TYPE_UINT64, self->dropped_rows,
+      "total", GST_TYPE_STRUCTURE, all, NULL);
   gst_structure_free (all);
   add_times (self, s);
   self->begin = self->end = GST_CLOCK_TIME_NONE;
@@ -356,41 +430,56 @@ post_stats_when_due (GstSaeTrainer *self)
 
 /* --- state ---------------------------------------------------------------- */
 
+/* What would only be found out when the run is over. */
+static gboolean
+check_settings (GstSaeTrainer *self, GError **error)
+{
+  g_autofree gchar *location = NULL, *metadata = NULL;
+  g_auto (GStrv) pairs = NULL;
+
+  GST_OBJECT_LOCK (self);
+  location = g_strdup (self->location);
+  metadata = g_strdup (self->metadata ? self->metadata : "");
+  GST_OBJECT_UNLOCK (self);
+  pairs = g_strsplit (metadata, ",", -1);
+  for (guint i = 0; pairs[i]; i++)
+    if (!strchr (pairs[i], '=') || *g_strstrip (pairs[i]) == '=') {
+      g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+          "metadata: expected key=value,…, got '%s'", pairs[i]);
+      return FALSE;
+    }
+  return !location || sae_layouts_probe_save (LAYOUT, location, error);
+}
+
 static gboolean
 gst_sae_trainer_start (GstBaseTransform *trans)
 {
   GstSaeTrainer *self = GST_SAE_TRAINER (trans);
-  g_autofree gchar *location = dup_location (self);
   GError *error = NULL;
 
   sae_trainer_reset (self->trainer);
   self->started = FALSE;
   self->saved_steps = 0;
+  self->failed_steps = G_MAXUINT64;
   self->last_stats = 0;
   self->dropped_rows = 0;
   self->begin = self->end = GST_CLOCK_TIME_NONE;
-  g_object_get (self->trainer, "input-size", &self->set_input_size,
-      "output-size", &self->set_output_size, "total-rows",
-      &self->set_total_rows, NULL);
-  if (!location || sae_atomic_probe_folder (location, &error))
+  if (check_settings (self, &error))
     return TRUE;
-  gst_sae_element_post_error (GST_ELEMENT (self),
-      "Cannot write to the location", error);
+  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot start", error);
   return FALSE;
 }
 
+/* TRUE whatever happens: an element that fails to stop is stuck. */
 static gboolean
 gst_sae_trainer_stop (GstBaseTransform *trans)
 {
   GstSaeTrainer *self = GST_SAE_TRAINER (trans);
-  gboolean ok = finish (self);
 
-  /* What the stream told is not what the user set. */
-  g_object_set (self->trainer, "input-size", self->set_input_size,
-      "output-size", self->set_output_size, "total-rows", self->set_total_rows,
-      NULL);
+  finish (self);
+  gst_clear_caps (&self->refused);
   self->started = FALSE;
-  return ok;
+  return TRUE;
 }
 
 static gboolean
@@ -402,63 +491,141 @@ fail (GstSaeTrainer *self, const gchar *context, GError *error)
 
 /* Takes the width of a row from the stream, or holds the stream to it. */
 static gboolean
-check_width (GstSaeTrainer *self, const GstSaeTensor *x, GError **error)
+check_width (const gchar *name, const gchar *property, guint32 width,
+    guint *told, GError **error)
 {
-  guint size;
-
-  g_object_get (self->trainer, "input-size", &size, NULL);
-  if (size == 0)
-    g_object_set (self->trainer, "input-size", x->dims[0], NULL);
-  else if (size != x->dims[0]) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "activations: expected rows of %u (input-size), got rows of %u", size,
-        x->dims[0]);
-    return FALSE;
-  }
-  return TRUE;
+  if (*told == 0)
+    *told = width;
+  if (*told == width)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "%s: expected rows of %u (%s), got rows of %u", name, *told, property,
+      width);
+  return FALSE;
 }
 
-/* Checks the first tensor, and a second one as target or mask. */
+static gboolean
+is_mask (const GstSaeTensor *tensor)
+{
+  return tensor->type == GST_SAE_UINT8;
+}
+
+static gboolean
+check_type (const GstSaeTensor *tensors, guint index, GError **error)
+{
+  SaeDtype dtype;
+
+  if (index > 0 && is_mask (&tensors[index]))
+    return TRUE;
+  if (gst_sae_type_to_dtype (tensors[index].type, &dtype) &&
+      sae_dtype_is_float (dtype))
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "tensor %u: expected float32, float16 or float64%s, got %s", index,
+      index ? ", or a uint8 mask" : "",
+      gst_sae_type_name (tensors[index].type));
+  return FALSE;
+}
+
+/* Rows without a target are their own. */
+static gboolean
+check_target (GstSaeTrainer *self, const GstSaeTensor *tensors, guint n,
+    GError **error)
+{
+  if (n > 1 && is_mask (&tensors[1]) && tensors[1].dims[0] != 1) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "mask: expected rows of 1, got rows of %u", tensors[1].dims[0]);
+    return FALSE;
+  }
+  if (n > 1 && !is_mask (&tensors[1]))
+    return check_width ("target", "output-size", tensors[1].dims[0],
+        &self->told.output_size, error);
+  return check_width ("activations, their own target", "output-size",
+      tensors[0].dims[0], &self->told.output_size, error);
+}
+
+/* Better now than when the run is over. */
+static gboolean
+check_can_be_saved (GstSaeTrainer *self, GError **error)
+{
+  g_autofree gchar *location = dup_location (self);
+
+  if (!location || self->told.input_size == self->told.output_size)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "location: its layout, %s, expects targets as wide as the activations, "
+      "%u, got targets of %u",
+      LAYOUT, self->told.input_size, self->told.output_size);
+  return FALSE;
+}
+
+/* Until the run starts, the stream may still change. */
 static gboolean
 check_tensors (GstSaeTrainer *self, const GstSaeTensor *tensors, guint n,
     GError **error)
 {
-  SaeDtype dtype;
-
-  for (guint i = 0; i < n && i < 2; i++) {
-    gboolean mask = i == 1 && tensors[i].type == GST_SAE_UINT8;
-    if (!mask && (!gst_sae_type_to_dtype (tensors[i].type, &dtype) ||
-                     !sae_dtype_is_float (dtype))) {
-      g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-          "tensor %u: expected float32, float16 or float64%s, got %s", i,
-          i ? ", or a uint8 mask" : "", gst_sae_type_name (tensors[i].type));
-      return FALSE;
-    }
-    if (mask && tensors[i].dims[0] != 1) {
-      g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-          "mask: expected rows of 1, got rows of %u", tensors[i].dims[0]);
-      return FALSE;
-    }
-    if (i == 1 && !mask)
-      g_object_set (self->trainer, "output-size", tensors[i].dims[0], NULL);
+  if (!self->started) {
+    GST_OBJECT_LOCK (self);
+    self->told = self->wanted;
+    GST_OBJECT_UNLOCK (self);
   }
-  return n > 0 && check_width (self, &tensors[0], error);
+  if (n > 2) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "expected 1 tensor, or 2 with a target or a mask, got %u", n);
+    return FALSE;
+  }
+  for (guint i = 0; i < n; i++)
+    if (!check_type (tensors, i, error))
+      return FALSE;
+  return check_width ("activations", "input-size", tensors[0].dims[0],
+             &self->told.input_size, error) &&
+         check_target (self, tensors, n, error) &&
+         check_can_be_saved (self, error);
 }
 
+static gboolean
+check_caps (GstSaeTrainer *self, const GstCaps *caps, GError **error)
+{
+  GstSaeTensors tensors;
+
+  if (!gst_sae_tensors_from_caps (&tensors, caps, error) ||
+      (tensors.n_tensors > 0 &&
+          !check_tensors (self, tensors.tensors, tensors.n_tensors, error)))
+    return FALSE;
+  self->tensors = tensors;
+  return TRUE;
+}
+
+/* Caps are sent again with every buffer until they are taken, but reported
+ * once. */
 static gboolean
 gst_sae_trainer_set_caps (GstBaseTransform *trans, GstCaps *in_caps,
     GstCaps *out_caps)
 {
   GstSaeTrainer *self = GST_SAE_TRAINER (trans);
-  GstSaeTensors tensors;
-  GError *error = NULL;
+  g_autoptr (GError) error = NULL;
 
-  if (!gst_sae_tensors_from_caps (&tensors, in_caps, &error) ||
-      (tensors.n_tensors > 0 &&
-          !check_tensors (self, tensors.tensors, tensors.n_tensors, &error)))
-    return fail (self, "Cannot train on these caps", error);
-  self->tensors = tensors;
-  return TRUE;
+  if (check_caps (self, in_caps, &error)) {
+    gst_clear_caps (&self->refused);
+    return TRUE;
+  }
+  if (!self->refused || !gst_caps_is_equal (self->refused, in_caps))
+    gst_sae_element_post_error (GST_ELEMENT (self),
+        "Cannot train on these caps", g_steal_pointer (&error));
+  gst_caps_replace (&self->refused, in_caps);
+  return FALSE;
+}
+
+/* Tensors of any kind come in as far as set_caps, which says what is wrong
+ * with them; refused here, they would end in a bare "not negotiated". */
+static gboolean
+gst_sae_trainer_accept_caps (GstBaseTransform *trans, GstPadDirection direction,
+    GstCaps *caps)
+{
+  if (direction == GST_PAD_SINK)
+    return gst_sae_caps_are_tensors (caps);
+  return GST_BASE_TRANSFORM_CLASS (gst_sae_trainer_parent_class)
+      ->accept_caps (trans, direction, caps);
 }
 
 /* The first rows are there: everything about the stream is known. */
@@ -471,27 +638,26 @@ start_run (GstSaeTrainer *self, GError **error)
   if (!check_tensors (self, self->reader.tensors, self->reader.n_tensors,
           error))
     return FALSE;
-  if (self->set_total_rows == 0) {
-    guint64 rows =
+  if (self->told.total_rows == 0)
+    self->told.total_rows =
         gst_sae_length_query (GST_BASE_TRANSFORM_SINK_PAD (self), row_size,
             self->reader.n_rows[0], self->tensors.fps_n, self->tensors.fps_d);
-    GST_INFO_OBJECT (self, "upstream has %" G_GUINT64_FORMAT " rows", rows);
-    g_object_set (self->trainer, "total-rows", rows, NULL);
-  }
+  GST_INFO_OBJECT (self, "the run has %" G_GUINT64_FORMAT " rows (0: unknown)",
+      self->told.total_rows);
+  g_object_set (self->trainer, "input-size", self->told.input_size,
+      "output-size", self->told.output_size, "total-rows",
+      self->told.total_rows, NULL);
   self->started = sae_trainer_start (self->trainer, error);
-  self->n_run = MIN (self->reader.n_tensors, G_N_ELEMENTS (self->run));
-  for (guint i = 0; i < self->n_run; i++)
-    self->run[i] = self->reader.tensors[i];
   return self->started;
 }
 
-/* Whether the opened buffer is like those that the run was started with. */
+/* Whether the opened buffer is like those that were last checked. */
 static gboolean
-is_as_started (GstSaeTrainer *self)
+is_as_checked (GstSaeTrainer *self)
 {
   const GstSaeReader *in = &self->reader;
 
-  if (!self->started || in->n_tensors != self->n_run)
+  if (in->n_tensors != self->n_run)
     return FALSE;
   for (guint i = 0; i < self->n_run; i++)
     if (in->tensors[i].type != self->run[i].type ||
@@ -500,15 +666,21 @@ is_as_started (GstSaeTrainer *self)
   return TRUE;
 }
 
+/* Starts the run with the first rows, and holds later ones to it. */
 static gboolean
 fit_run (GstSaeTrainer *self, GError **error)
 {
-  if (is_as_started (self))
+  const GstSaeReader *in = &self->reader;
+
+  if (self->started && is_as_checked (self))
     return TRUE;
-  if (!self->started)
-    return start_run (self, error);
-  return check_tensors (self, self->reader.tensors, self->reader.n_tensors,
-      error);
+  if (!(self->started ? check_tensors (self, in->tensors, in->n_tensors, error)
+                      : start_run (self, error)))
+    return FALSE;
+  self->n_run = in->n_tensors;
+  for (guint i = 0; i < self->n_run; i++)
+    self->run[i] = in->tensors[i];
+  return TRUE;
 }
 
 /* Copies the rows whose mask is not 0 to @to; returns how many. */
@@ -552,7 +724,7 @@ train_rows (GstSaeTrainer *self, GError **error)
         n_rows, in->n_rows[1]);
     return FALSE;
   }
-  if (in->n_tensors > 1 && in->tensors[1].type == GST_SAE_UINT8) {
+  if (in->n_tensors > 1 && is_mask (&in->tensors[1])) {
     if (!reserve_kept (self, n_rows * d, error))
       return FALSE;
     n_rows = keep_rows (in->data[1], n_rows, x, d, self->kept);
@@ -568,11 +740,12 @@ train_rows (GstSaeTrainer *self, GError **error)
 static gboolean
 train_buffer (GstSaeTrainer *self, GstBuffer *buffer, GError **error)
 {
+  const GstSaeReader *in = &self->reader;
   gboolean ok;
 
   if (!gst_sae_reader_open (&self->reader, buffer, &self->tensors, error))
     return FALSE;
-  ok = self->reader.n_rows[0] == 0 ||
+  ok = in->n_tensors == 0 || in->n_rows[0] == 0 || /* a buffer of 0 bytes */
        (fit_run (self, error) && train_rows (self, error));
   gst_sae_reader_close (&self->reader);
   return ok;
@@ -630,6 +803,16 @@ gst_sae_trainer_sink_event (GstBaseTransform *trans, GstEvent *event)
   }
   return GST_BASE_TRANSFORM_CLASS (gst_sae_trainer_parent_class)
       ->sink_event (trans, event);
+}
+
+/* Late rows teach as much as others: no buffer is skipped for being late. */
+static gboolean
+gst_sae_trainer_src_event (GstBaseTransform *trans, GstEvent *event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_QOS)
+    return gst_pad_push_event (GST_BASE_TRANSFORM_SINK_PAD (trans), event);
+  return GST_BASE_TRANSFORM_CLASS (gst_sae_trainer_parent_class)
+      ->src_event (trans, event);
 }
 
 /* --- type ----------------------------------------------------------------- */
@@ -700,8 +883,10 @@ gst_sae_trainer_class_init (GstSaeTrainerClass *klass)
 
   trans_class->start = gst_sae_trainer_start;
   trans_class->stop = gst_sae_trainer_stop;
+  trans_class->accept_caps = gst_sae_trainer_accept_caps;
   trans_class->set_caps = gst_sae_trainer_set_caps;
   trans_class->transform_ip = gst_sae_trainer_transform_ip;
+  trans_class->src_event = gst_sae_trainer_src_event;
   trans_class->sink_event = gst_sae_trainer_sink_event;
   trans_class->transform_ip_on_passthrough = TRUE;
 }

@@ -259,17 +259,44 @@ stream_pop (Stream *stream, GstMessageType type)
   return gst_bus_pop_filtered (stream->bus, type);
 }
 
+/* The errors on the bus as text; all other messages stay on it. */
+static GPtrArray *
+take_errors (Stream *stream)
+{
+  GPtrArray *errors =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) g_error_free);
+  GQueue others = G_QUEUE_INIT;
+  GstMessage *message;
+
+  while ((message = gst_bus_pop (stream->bus)) != NULL) {
+    GError *error;
+    if (GST_MESSAGE_TYPE (message) != GST_MESSAGE_ERROR) {
+      g_queue_push_tail (&others, message);
+      continue;
+    }
+    gst_message_parse_error (message, &error, NULL);
+    g_ptr_array_add (errors, error);
+    gst_message_unref (message);
+  }
+  while ((message = g_queue_pop_head (&others)) != NULL)
+    gst_bus_post (stream->bus, message);
+  return errors;
+}
+
 void
 stream_expect_error (Stream *stream, GQuark domain, gint code, ...)
 {
-  GstMessage *message = stream_pop (stream, GST_MESSAGE_ERROR), *second;
-  g_autoptr (GError) error = NULL;
-  g_autofree gchar *debug = NULL;
+  g_autoptr (GPtrArray) errors = take_errors (stream);
+  const GError *error;
   const gchar *part;
   va_list parts;
 
-  g_assert_nonnull (message);
-  gst_message_parse_error (message, &error, &debug);
+  if (errors->len != 1)
+    g_error ("expected one error, got %u%s%s", errors->len,
+        errors->len ? ": " : "",
+        errors->len ? ((GError *) errors->pdata[errors->len - 1])->message
+                    : "");
+  error = errors->pdata[0];
   va_start (parts, code);
   while ((part = va_arg (parts, const gchar *)) != NULL)
     if (!strstr (error->message, part))
@@ -278,26 +305,16 @@ stream_expect_error (Stream *stream, GQuark domain, gint code, ...)
   if (!g_error_matches (error, domain, code))
     g_error ("expected %s %d for '%s', got %s %d", g_quark_to_string (domain),
         code, error->message, g_quark_to_string (error->domain), error->code);
-  gst_message_unref (message);
-
-  second = stream_pop (stream, GST_MESSAGE_ERROR);
-  if (second) {
-    g_autoptr (GError) more = NULL;
-    gst_message_parse_error (second, &more, NULL);
-    g_error ("expected one error, got another: '%s'", more->message);
-  }
 }
 
 void
 stream_expect_no_error (Stream *stream)
 {
-  GstMessage *message = stream_pop (stream, GST_MESSAGE_ERROR);
-  g_autoptr (GError) error = NULL;
+  g_autoptr (GPtrArray) errors = take_errors (stream);
 
-  if (!message)
-    return;
-  gst_message_parse_error (message, &error, NULL);
-  g_error ("expected no error, got '%s'", error->message);
+  if (errors->len)
+    g_error ("expected no error, got '%s'",
+        ((GError *) errors->pdata[0])->message);
 }
 
 /* --- data ----------------------------------------------------------------- */
