@@ -223,24 +223,29 @@ add_losses (SaeGradients *gradients, const Job *job)
   gradients->loss = gradients->mse + gradients->l1_coeff * gradients->l1;
 }
 
-/* By Cauchy and Schwarz: |Σ_s q_s x_sj|² ≤ Σ q² · Σ x², and the same for
- * Σ_s h_s g_sj; b_enc and b_dec are sums of fewer of those terms. */
+/* By Cauchy and Schwarz: |Σ_s q_s x_sj|² ≤ Σ q² · Σ x², the same for
+ * Σ_s h_s g_sj, and (Σ_s h_s)² ≤ nnz·Σ h² for its L1 term; b_enc sums fewer of
+ * those terms, and b_dec, whose W_enc they do not know, is there already. Sums
+ * and no maxima, since they keep a NaN. */
 static void
 find_bound (SaeGradients *gradients, const Job *job)
 {
   double factor = residual_factor (gradients), x2 = 1, g2 = 1, h2 = 1, q2 = 1;
-  gsize nnz = gradients->first[gradients->net->d_sae];
+  double nnz = (double) gradients->first[gradients->net->d_sae];
+  double n = (double) gradients->n, b_dec2 = 0;
 
   for (gsize r = 0; r < gradients->n; r++) {
     x2 += job->row_norm[r];
     g2 += factor * factor * job->row_error[r];
   }
-  for (gsize p = 0; p < nnz; p++) {
+  for (gsize p = 0; p < (gsize) nnz; p++) {
     h2 += (double) gradients->h[p] * gradients->h[p];
     q2 += (double) gradients->q[p] * gradients->q[p];
   }
-  gradients->bound =
-      sqrt (MAX (q2 * (x2 + (double) nnz), g2 * (h2 + (double) gradients->n)));
+  for (guint j = 0; j < gradients->net->d_out; j++)
+    b_dec2 += (double) gradients->b_dec[j] * gradients->b_dec[j];
+  gradients->bound = sqrt (q2 * (x2 + nnz)) + sqrt (g2 * (h2 + n)) +
+                     gradients->l1_coeff / n * sqrt (h2 * nnz) + sqrt (b_dec2);
 }
 
 static guint

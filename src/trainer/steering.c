@@ -8,6 +8,12 @@
 /* Of that error, what counts at most: at the start l0 is far off, and what it
  * needs then is time. */
 #define MOST 1.0
+/* Batches beyond so many rows count as that many: no batch changes the
+ * coefficient by more than a factor of e. */
+#define MOST_ROWS (1024 / GAIN)
+/* Where a stream in which nothing fires, or everything, drives it at most. */
+#define SMALLEST 1e-9
+#define LARGEST 1e6
 
 /* A tenth of what a stream of unit variance ends at. */
 double
@@ -23,5 +29,7 @@ sae_steering_next (double coeff, const SaeSparseRows *latents, double target_l0)
   double nnz = (double) latents->offsets[latents->n_rows];
   double error = log (MAX (nnz, 1.0) / rows / target_l0);
 
-  return coeff * exp (GAIN * rows / 1024 * CLAMP (error, -MOST, MOST));
+  coeff *=
+      exp (GAIN * MIN (rows, MOST_ROWS) / 1024 * CLAMP (error, -MOST, MOST));
+  return CLAMP (coeff, SMALLEST, LARGEST);
 }
