@@ -599,24 +599,24 @@ check_caps (GstSaeTrainer *self, const GstCaps *caps, GError **error)
 /* Caps are sent again with every buffer until they are taken, but reported
  * once. */
 static gboolean
-gst_sae_trainer_set_caps (GstBaseTransform *trans, GstCaps *in_caps,
-    GstCaps *out_caps)
+take_caps (GstSaeTrainer *self, GstEvent *event)
 {
-  GstSaeTrainer *self = GST_SAE_TRAINER (trans);
   g_autoptr (GError) error = NULL;
+  GstCaps *caps;
 
-  if (check_caps (self, in_caps, &error)) {
+  gst_event_parse_caps (event, &caps);
+  if (check_caps (self, caps, &error)) {
     gst_clear_caps (&self->refused);
     return TRUE;
   }
-  if (!self->refused || !gst_caps_is_equal (self->refused, in_caps))
+  if (!self->refused || !gst_caps_is_equal (self->refused, caps))
     gst_sae_element_post_error (GST_ELEMENT (self),
         "Cannot train on these caps", g_steal_pointer (&error));
-  gst_caps_replace (&self->refused, in_caps);
+  gst_caps_replace (&self->refused, caps);
   return FALSE;
 }
 
-/* Tensors of any kind come in as far as set_caps, which says what is wrong
+/* Tensors of any kind come in as far as take_caps(), which says what is wrong
  * with them; refused here, they would end in a bare "not negotiated". */
 static gboolean
 gst_sae_trainer_accept_caps (GstBaseTransform *trans, GstPadDirection direction,
@@ -789,6 +789,12 @@ gst_sae_trainer_sink_event (GstBaseTransform *trans, GstEvent *event)
   GstSaeTrainer *self = GST_SAE_TRAINER (trans);
 
   switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_CAPS:
+      if (!take_caps (self, event)) {
+        gst_event_unref (event);
+        return FALSE;
+      }
+      break;
     case GST_EVENT_EOS:
       finish (self);
       post_stats (self, TRUE);
@@ -884,7 +890,6 @@ gst_sae_trainer_class_init (GstSaeTrainerClass *klass)
   trans_class->start = gst_sae_trainer_start;
   trans_class->stop = gst_sae_trainer_stop;
   trans_class->accept_caps = gst_sae_trainer_accept_caps;
-  trans_class->set_caps = gst_sae_trainer_set_caps;
   trans_class->transform_ip = gst_sae_trainer_transform_ip;
   trans_class->src_event = gst_sae_trainer_src_event;
   trans_class->sink_event = gst_sae_trainer_sink_event;
