@@ -4,7 +4,8 @@
 #include "sae-latents.h"
 #include "workspace.h"
 
-/* Copies @rows, which were checked. */
-SaeLatents *sae_latents_new_copy (const SaeSparseRows *rows, guint d_sae);
+/* Copies @rows, which were checked. NULL when memory is exhausted. */
+SaeLatents *
+sae_latents_new_copy (const SaeSparseRows *rows, guint d_sae, GError **error);
 /* Borrows the arrays of @latents. */
 SaeSparseRows sae_latents_get_rows (SaeLatents *latents);

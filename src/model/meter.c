@@ -4,13 +4,19 @@
 #include <math.h>
 #include <string.h>
 
-void
-sae_meter_init (SaeMeter *meter, guint d_out)
+gboolean
+sae_meter_init (SaeMeter *meter, guint d_out, GError **error)
 {
   memset (meter, 0, sizeof *meter);
   meter->d_out = d_out;
-  meter->mean = g_new0 (double, d_out);
-  meter->m2 = g_new0 (double, d_out);
+  meter->mean = g_try_new0 (double, d_out);
+  meter->m2 = g_try_new0 (double, d_out);
+  if (meter->mean && meter->m2)
+    return TRUE;
+  sae_meter_clear (meter);
+  g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+      "metrics: no memory for the mean of %u columns", d_out);
+  return FALSE;
 }
 
 void

@@ -18,7 +18,8 @@ typedef struct {
   double *mean, *m2; /* [d_out]: Welford's, of the targets */
 } SaeMeter;
 
-void sae_meter_init (SaeMeter *meter, guint d_out);
+/* FALSE when memory is exhausted. */
+gboolean sae_meter_init (SaeMeter *meter, guint d_out, GError **error);
 void sae_meter_clear (SaeMeter *meter);
 /* Back to no rows. */
 void sae_meter_reset (SaeMeter *meter);

@@ -51,15 +51,45 @@ sae_latents_get_rows (SaeLatents *latents)
   };
 }
 
+/* Room for n elements; NULL when memory is exhausted. */
+static gpointer
+try_array (gsize n, gsize element, GError **error)
+{
+  gpointer array = g_try_malloc_n (MAX (n, 1), element);
+
+  if (!array)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+        "latents: no memory for %" G_GSIZE_FORMAT " numbers", n);
+  return array;
+}
+
+static GBytes *
+try_copy (gconstpointer data, gsize n, gsize element, GError **error)
+{
+  gpointer copy = try_array (n, element, error);
+
+  if (!copy)
+    return NULL;
+  if (n)
+    memcpy (copy, data, n * element);
+  return g_bytes_new_take (copy, n * element);
+}
+
 SaeLatents *
-sae_latents_new_copy (const SaeSparseRows *rows, guint d_sae)
+sae_latents_new_copy (const SaeSparseRows *rows, guint d_sae, GError **error)
 {
   gsize nnz = rows->offsets[rows->n_rows];
+  g_autoptr (GBytes) offsets =
+      try_copy (rows->offsets, rows->n_rows + 1, sizeof (gsize), error);
+  g_autoptr (GBytes) indices =
+      offsets ? try_copy (rows->index, nnz, sizeof (guint32), error) : NULL;
+  g_autoptr (GBytes) values =
+      indices ? try_copy (rows->value, nnz, sizeof (float), error) : NULL;
 
-  return latents_take ((guint) rows->n_rows, d_sae,
-      g_bytes_new (rows->offsets, (rows->n_rows + 1) * sizeof (gsize)),
-      g_bytes_new (rows->index, nnz * sizeof (guint32)),
-      g_bytes_new (rows->value, nnz * sizeof (float)));
+  if (!values)
+    return NULL;
+  return latents_take ((guint) rows->n_rows, d_sae, g_steal_pointer (&offsets),
+      g_steal_pointer (&indices), g_steal_pointer (&values));
 }
 
 /**
@@ -111,10 +141,12 @@ sae_latents_new (guint n_rows, guint d_sae, GBytes *offsets, GBytes *indices,
 
 /* offsets of rows that all have @slots places */
 static GBytes *
-even_offsets (gsize n_rows, gsize slots)
+even_offsets (gsize n_rows, gsize slots, GError **error)
 {
-  gsize *offsets = g_new (gsize, n_rows + 1);
+  gsize *offsets = try_array (n_rows + 1, sizeof *offsets, error);
 
+  if (!offsets)
+    return NULL;
   for (gsize r = 0; r <= n_rows; r++)
     offsets[r] = r * slots;
   return g_bytes_new_take (offsets, (n_rows + 1) * sizeof (gsize));
@@ -147,7 +179,9 @@ sae_latents_new_from_pairs (guint n_rows, guint d_sae, GBytes *indices,
         n_rows, size);
     return NULL;
   }
-  offsets = even_offsets (n_rows, n_rows ? size / 4 / n_rows : 0);
+  offsets = even_offsets (n_rows, n_rows ? size / 4 / n_rows : 0, error);
+  if (!offsets)
+    return NULL;
   return sae_latents_new (n_rows, d_sae, offsets, indices, values, error);
 }
 
@@ -167,10 +201,8 @@ sae_latents_new_from_dense (guint d_sae, GBytes *dense, GError **error)
 {
   gsize size, n_rows;
   const float *value = g_bytes_get_data (dense, &size);
-  g_autoptr (GArray) offsets = g_array_new (FALSE, FALSE, sizeof (gsize));
-  g_autoptr (GArray) indices = g_array_new (FALSE, FALSE, sizeof (guint32));
-  g_autoptr (GArray) values = g_array_new (FALSE, FALSE, sizeof (float));
-  gsize count = 0;
+  g_autoptr (SaeWorkspace) workspace = NULL;
+  SaeSparseRows rows;
 
   if (d_sae == 0 || size % ((gsize) d_sae * sizeof (float)) != 0 ||
       size / sizeof (float) / d_sae > G_MAXUINT) {
@@ -181,20 +213,10 @@ sae_latents_new_from_dense (guint d_sae, GBytes *dense, GError **error)
     return NULL;
   }
   n_rows = size / sizeof (float) / d_sae;
-  g_array_append_val (offsets, count);
-  for (gsize r = 0; r < n_rows; r++, value += d_sae) {
-    for (guint32 i = 0; i < d_sae; i++)
-      if (value[i] != 0.0f) {
-        g_array_append_val (indices, i);
-        g_array_append_val (values, value[i]);
-        count++;
-      }
-    g_array_append_val (offsets, count);
-  }
-  return latents_take ((guint) n_rows, d_sae,
-      g_bytes_new (offsets->data, (n_rows + 1) * sizeof (gsize)),
-      g_bytes_new (indices->data, count * sizeof (guint32)),
-      g_bytes_new (values->data, count * sizeof (float)));
+  workspace = sae_workspace_new (1);
+  if (!sae_workspace_gather (workspace, value, n_rows, d_sae, &rows, error))
+    return NULL;
+  return sae_latents_new_copy (&rows, d_sae, error);
 }
 
 /**

@@ -72,12 +72,18 @@ sae_measure (GBytes *x, GBytes *x_hat, guint d, SaeLatents *latents,
   if (latents) {
     rows = sae_latents_get_rows (latents);
   } else {
-    no_offsets = g_new0 (gsize, size / row + 1);
+    no_offsets = g_try_new0 (gsize, size / row + 1);
     rows.n_rows = size / row;
     rows.offsets = no_offsets;
   }
+  if (!rows.offsets) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+        "metrics: no memory for %" G_GSIZE_FORMAT " rows", rows.n_rows);
+    return NULL;
+  }
+  if (!sae_meter_init (&meter, d, error))
+    return NULL;
   metrics = g_new0 (SaeMetrics, 1);
-  sae_meter_init (&meter, d);
   sae_meter_add (&meter, g_bytes_get_data (x, NULL),
       g_bytes_get_data (x_hat, NULL), &rows);
   sae_meter_read (&meter, 1.0, metrics);

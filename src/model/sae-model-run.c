@@ -59,7 +59,7 @@ sae_model_encode (SaeModel *model, GBytes *x, GError **error)
   if (!sae_net_encode (sae_model_get_net (model), workspace,
           g_bytes_get_data (x, NULL), n_rows, &rows, error))
     return NULL;
-  return sae_latents_new_copy (&rows, sae_model_get_net (model)->d_sae);
+  return sae_latents_new_copy (&rows, sae_model_get_net (model)->d_sae, error);
 }
 
 static gboolean
@@ -140,9 +140,11 @@ sae_model_forward (SaeModel *model, GBytes *x, SaeLatents **latents,
           g_bytes_get_data (x, NULL), n_rows, &rows, error))
     return NULL;
   x_hat = decode (model, workspace, &rows, error);
-  if (x_hat && latents)
-    *latents = sae_latents_new_copy (&rows, sae_model_get_net (model)->d_sae);
-  return g_steal_pointer (&x_hat);
+  if (!x_hat || !latents)
+    return g_steal_pointer (&x_hat);
+  *latents =
+      sae_latents_new_copy (&rows, sae_model_get_net (model)->d_sae, error);
+  return *latents ? g_steal_pointer (&x_hat) : NULL;
 }
 
 /**

@@ -57,12 +57,15 @@ allocate (SaeRun *run, GError **error)
   run->net.W_dec = run->parameters[W_DEC].w;
   run->net.b_dec = run->parameters[B_DEC].w;
   run->last_fired = g_try_new0 (guint64, net->d_sae);
-  if (!run->last_fired) {
+  if (!run->calibrated)
+    run->means = g_try_new (double, (gsize) net->d_in + net->d_out);
+  if (!run->last_fired || (!run->calibrated && !run->means)) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
         "train: no memory for the counters of %u latents", net->d_sae);
     return FALSE;
   }
-  return TRUE;
+  return sae_meter_init (&run->since_last, net->d_out, error) &&
+         sae_meter_init (&run->total, net->d_out, error);
 }
 
 static void
@@ -115,8 +118,6 @@ sae_run_new (const SaeTrainerOptions *options, SaeModel *model, GError **error)
         run->parameters[W_ENC].w, run->parameters[W_DEC].w);
   run->workspace = sae_workspace_new (options->n_threads);
   run->gradients.workspace = run->workspace;
-  sae_meter_init (&run->since_last, run->net.d_out);
-  sae_meter_init (&run->total, run->net.d_out);
   return run;
 }
 
@@ -131,6 +132,7 @@ sae_run_free (SaeRun *run)
       free (run->parameters[i].moments[m]);
   }
   g_free (run->last_fired);
+  g_free (run->means);
   g_clear_pointer (&run->metadata, g_hash_table_unref);
   sae_meter_clear (&run->since_last);
   sae_meter_clear (&run->total);
@@ -165,8 +167,7 @@ void
 sae_run_calibrate (SaeRun *run, const float *x, const float *target, gsize n)
 {
   const SaeNet *net = &run->net;
-  g_autofree double *mean_x = g_new (double, net->d_in);
-  g_autofree double *mean_target = g_new (double, net->d_out);
+  double *mean_x = run->means, *mean_target = run->means + net->d_in;
 
   run->calibrated = TRUE;
   run->scale = sae_scale_of (x, n, net->d_in, mean_x);
@@ -183,6 +184,7 @@ sae_run_calibrate (SaeRun *run, const float *x, const float *target, gsize n)
   } else if (run->options.init == SAE_INIT_TIED) {
     start_biases (run, mean_x, mean_target);
   }
+  g_clear_pointer (&run->means, g_free);
 }
 
 /* x less b_dec, where the encoder wants it so. */

@@ -29,6 +29,7 @@ typedef struct {
   GHashTable *metadata; /* of the model it started from; NULL without one */
   double scale;         /* s; 1 until calibrated */
   gboolean calibrated;
+  double *means; /* [d_in + d_out], for calibrating; NULL when that is done */
 
   guint64 steps, rows, skipped_rows;
   guint64 *last_fired; /* [d_sae]: rows when it last fired */

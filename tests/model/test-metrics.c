@@ -175,8 +175,8 @@ test_stream (void)
   SaeMeter pieces, whole;
   SaeMetrics m = {0}, w = {0};
 
-  sae_meter_init (&pieces, (guint) d);
-  sae_meter_init (&whole, (guint) d);
+  g_assert_true (sae_meter_init (&pieces, (guint) d, NULL));
+  g_assert_true (sae_meter_init (&whole, (guint) d, NULL));
   sae_meter_add (&pieces, a, b, &one); /* forgotten by the reset */
   sae_meter_reset (&pieces);
   for (gsize r = 0; r < n; r++)

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Every large allocation fails once: an error each time, no abort, and what
+ * was there before still works. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "expect.h"
+#include "fail-allocations.h"
+#include "sae-trainer.h"
+#include "sample.h"
+#include "scratch.h"
+
+/* Wide enough that every array of a model, of a row of latents and of the
+ * statistics over columns is large. */
+#define D 17000
+#define D_SAE 17000
+#define D_NARROW 8
+#define N_ROWS 9000
+
+/* Does something that may fail for lack of memory; TRUE when it worked. */
+typedef gboolean (*Attempt) (gpointer data, GError **error);
+
+/* Runs @attempt with its first, second, … large allocation failing, until it
+ * runs to its end without. */
+static void
+fail_each (Attempt attempt, gpointer data)
+{
+  guint nth = 1;
+
+  for (gboolean failed = TRUE; failed; nth++) {
+    g_autoptr (GError) error = NULL;
+    gboolean ok;
+    fail_allocation (nth);
+    ok = attempt (data, &error);
+    failed = fail_allocation_end ();
+    expect_with ("allocation %u", nth);
+    if (!ok)
+      expect_error (&error, SAE_ERROR, SAE_ERROR_NO_SPACE, "no memory");
+    else
+      g_assert_no_error (error);
+    g_assert_true (ok || failed);
+  }
+  g_test_message ("%u large allocations", nth - 2);
+  g_assert_cmpuint (nth, >, 2);
+}
+
+/* A model that is wide, or that has many latents. */
+static SaeConfig
+narrow_config (void)
+{
+  return (SaeConfig){.d_in = D_NARROW, .d_sae = D_SAE, .k = 20};
+}
+
+static SaeConfig
+wide_config (void)
+{
+  return (SaeConfig){.d_in = D, .d_sae = 24, .k = 4};
+}
+
+static gboolean
+make_model (gpointer data, GError **error)
+{
+  g_autoptr (SaeModel) model = sae_model_new (data, 1, SAE_INIT_TIED, error);
+
+  return model != NULL;
+}
+
+static gboolean
+copy_model (gpointer data, GError **error)
+{
+  g_autoptr (SaeConfig) config = sae_model_get_config (data);
+  g_autoptr (GBytes) W_enc = sae_model_get_W_enc (data);
+  g_autoptr (GBytes) b_enc = sae_model_get_b_enc (data);
+  g_autoptr (GBytes) W_dec = sae_model_get_W_dec (data);
+  g_autoptr (GBytes) b_dec = sae_model_get_b_dec (data);
+  g_autoptr (SaeModel) model =
+      sae_model_new_from_weights (config, W_enc, b_enc, W_dec, b_dec, error);
+
+  return model != NULL;
+}
+
+static void
+test_model (void)
+{
+  SaeConfig configs[] = {narrow_config (), wide_config ()};
+
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (SaeModel) model =
+        sae_model_new (&configs[i], 1, SAE_INIT_TIED, NULL);
+    fail_each (make_model, &configs[i]);
+    fail_each (copy_model, model);
+  }
+}
+
+typedef struct {
+  SaeModel *model;
+  GBytes *x;
+  const char *path;
+} Use;
+
+static gboolean
+encode_and_decode (gpointer data, GError **error)
+{
+  Use *use = data;
+  g_autoptr (SaeLatents) latents = sae_model_encode (use->model, use->x, error);
+  g_autoptr (GBytes) x_hat =
+      latents ? sae_model_decode (use->model, latents, error) : NULL;
+
+  return x_hat != NULL;
+}
+
+static gboolean
+run_forward (gpointer data, GError **error)
+{
+  Use *use = data;
+  g_autoptr (SaeLatents) latents = NULL;
+  g_autoptr (GBytes) x_hat =
+      sae_model_forward (use->model, use->x, &latents, error);
+
+  g_assert_true (!x_hat == !latents);
+  return x_hat != NULL;
+}
+
+static gboolean
+there_and_back (gpointer data, GError **error)
+{
+  Use *use = data;
+  g_autoptr (SaeModel) loaded = NULL;
+
+  if (!sae_model_save (use->model, use->path, error))
+    return FALSE;
+  loaded = sae_model_load (use->path, error);
+  return loaded != NULL;
+}
+
+static void
+test_use (Scratch *scratch, gconstpointer data)
+{
+  SaeConfig configs[] = {narrow_config (), wide_config ()};
+  const gsize n_rows[] = {N_ROWS, 20};
+  g_autofree char *path = scratch_path (scratch, "model");
+
+  for (guint i = 0; i < 2; i++) {
+    Noise noise = noise_new ();
+    g_autoptr (SaeModel) model = sample_model (&noise, &configs[i]);
+    g_autoptr (GBytes) x = sample_rows (&noise, n_rows[i], configs[i].d_in);
+    Use use = {model, x, path};
+    fail_each (encode_and_decode, &use);
+    fail_each (run_forward, &use);
+    fail_each (there_and_back, &use);
+    g_assert_cmpuint (scratch_count (scratch->path), ==, 1);
+  }
+}
+
+/* A workspace that could not grow can be used again. */
+static gboolean
+encode_rows (gpointer data, GError **error)
+{
+  Use *use = data;
+  static SaeWorkspace *workspace;
+  const gsize *offsets;
+  const guint32 *indices;
+  const float *values;
+  gboolean ok;
+
+  if (!workspace)
+    workspace = sae_workspace_new (2);
+  ok = sae_model_encode_rows (use->model, workspace,
+      g_bytes_get_data (use->x, NULL), N_ROWS, &offsets, &indices, &values,
+      error);
+  if (ok)
+    g_clear_pointer (&workspace, sae_workspace_unref);
+  return ok;
+}
+
+static void
+test_workspace (void)
+{
+  Noise noise = noise_new ();
+  SaeConfig config = narrow_config ();
+  g_autoptr (SaeModel) model = sample_model (&noise, &config);
+  g_autoptr (GBytes) x = sample_rows (&noise, N_ROWS, D_NARROW);
+  Use use = {model, x, NULL};
+
+  fail_each (encode_rows, &use);
+}
+
+static gboolean
+convert_latents (gpointer data, GError **error)
+{
+  GBytes *dense = data;
+  g_autoptr (SaeLatents) latents = NULL, pairs = NULL;
+  g_autoptr (GBytes) back = NULL;
+
+  latents = sae_latents_new_from_dense (10, dense, error);
+  back = latents ? sae_latents_to_dense (latents, error) : NULL;
+  if (back)
+    pairs = sae_latents_new_from_pairs ((guint) (g_bytes_get_size (dense) / 40),
+        G_MAXUINT, dense, dense, error);
+  return pairs != NULL;
+}
+
+static void
+test_latents (void)
+{
+  Noise noise = noise_new ();
+  g_autoptr (GBytes) dense = sample_floats (&noise, NOISE_UNIFORM, 100000);
+
+  fail_each (convert_latents, dense);
+}
+
+/* More rows than any memory has offsets for. */
+static void
+test_endless_pairs (void)
+{
+  g_autoptr (GBytes) none = g_bytes_new (NULL, 0);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SaeLatents) latents = NULL;
+
+  fail_allocation (1);
+  latents = sae_latents_new_from_pairs (G_MAXUINT, 5, none, none, &error);
+  g_assert_true (fail_allocation_end ());
+  g_assert_null (latents);
+  expect_error (&error, SAE_ERROR, SAE_ERROR_NO_SPACE, "no memory");
+}
+
+static gboolean
+measure (gpointer data, GError **error)
+{
+  GBytes *const *pair = data;
+  g_autoptr (SaeMetrics) wide = sae_measure (pair[0], pair[0], D, NULL, error);
+  g_autoptr (SaeMetrics) tall =
+      wide ? sae_measure (pair[1], pair[1], 2, NULL, error) : NULL;
+
+  return tall != NULL;
+}
+
+static void
+test_metrics (void)
+{
+  Noise noise = noise_new ();
+  g_autoptr (GBytes) wide = sample_rows (&noise, 3, D);
+  g_autoptr (GBytes) tall = sample_rows (&noise, N_ROWS, 2);
+
+  fail_each (measure, (GBytes *[]){wide, tall});
+}
+
+typedef struct {
+  SaeConfig config;
+  SaeModel *start; /* nullable */
+  GBytes *x;
+} Training;
+
+/* The whole life of a trainer. What could not be trained on can be pushed
+ * again. */
+static gboolean
+train (gpointer data, GError **error)
+{
+  const Training *t = data;
+  g_autoptr (SaeTrainer) trainer =
+      sae_trainer_new (t->config.d_in, t->config.d_sae, t->config.k);
+  g_autoptr (SaeModel) model = NULL;
+
+  g_object_set (trainer, "sparsity", t->config.sparsity, "pre-bias",
+      t->config.pre_bias, "batch-size", 4000u, "n-threads", 2u, NULL);
+  if (t->start && !sae_trainer_start_from (trainer, t->start, error))
+    return FALSE;
+  if (!sae_trainer_push (trainer, t->x, NULL, error) ||
+      !sae_trainer_push (trainer, t->x, t->x, error) ||
+      !sae_trainer_step (trainer, t->x, NULL, error) ||
+      !sae_trainer_flush (trainer, error))
+    return FALSE;
+  model = sae_trainer_get_model (trainer, error);
+  return model != NULL;
+}
+
+static void
+test_train (void)
+{
+  Noise noise = noise_new ();
+  SaeConfig l1 = {.d_in = 12, .d_sae = 100, .sparsity = SAE_SPARSITY_L1};
+  SaeConfig top_k = {.d_in = 12, .d_sae = 100, .k = 5, .pre_bias = TRUE};
+  SaeConfig wide = wide_config (), many = narrow_config ();
+  g_autoptr (SaeModel) start = sample_model (&noise, &many);
+  g_autoptr (GBytes) x = sample_rows (&noise, N_ROWS, 12);
+  g_autoptr (GBytes) x_wide = sample_rows (&noise, 6, D);
+  g_autoptr (GBytes) x_narrow = sample_rows (&noise, 100, D_NARROW);
+
+  fail_each (train, &(Training){l1, NULL, x});
+  fail_each (train, &(Training){top_k, NULL, x});
+  fail_each (train, &(Training){wide, NULL, x_wide});
+  fail_each (train, &(Training){many, start, x_narrow});
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/trainer/memory/model", test_model);
+  scratch_add ("/trainer/memory/encode-decode-save-load", test_use);
+  g_test_add_func ("/trainer/memory/workspace-is-used-again", test_workspace);
+  g_test_add_func ("/trainer/memory/latents", test_latents);
+  g_test_add_func ("/trainer/memory/endless-pairs", test_endless_pairs);
+  g_test_add_func ("/trainer/memory/metrics", test_metrics);
+  g_test_add_func ("/trainer/memory/train", test_train);
+  return g_test_run ();
+}
