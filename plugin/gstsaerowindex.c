@@ -149,16 +149,18 @@ gst_sae_row_index_make_seek (const GstSaeRowIndex *index, GstEvent *event,
 {
   gdouble rate;
   GstSeekFlags flags;
+  GstSeekType stop_type;
   GstEvent *made;
 
-  gst_event_parse_seek (event, &rate, NULL, &flags, NULL, NULL, NULL, NULL);
+  gst_event_parse_seek (event, &rate, NULL, &flags, NULL, NULL, &stop_type,
+      NULL);
   if (!gst_sae_row_index_convert (index, GST_FORMAT_DEFAULT, start, format,
           &start) ||
       !gst_sae_row_index_convert (index, GST_FORMAT_DEFAULT, stop, format,
           &stop))
     return NULL;
   made = gst_event_new_seek (rate, format, flags, GST_SEEK_TYPE_SET, start,
-      stop < 0 ? GST_SEEK_TYPE_NONE : GST_SEEK_TYPE_SET, stop);
+      stop_type, stop);
   gst_event_set_seqnum (made, gst_event_get_seqnum (event));
   return made;
 }

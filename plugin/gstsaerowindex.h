@@ -32,8 +32,9 @@ gst_sae_row_index_count_rows (const GstSaeRowIndex *index, GstPad *sink_pad);
 gboolean gst_sae_row_index_answer (const GstSaeRowIndex *index, GstQuery *query,
     GstPad *sink_pad);
 
-/* First and last row (-1 when there is no stop) that a SEEK event means. FALSE
- * when it cannot be done: backwards, relative, or in a unit that rows lack. */
+/* The row where a SEEK event starts and the one where it stops (-1 for none, or
+ * when the stop is to stay as it is). FALSE when it cannot be done: backwards,
+ * relative, or in a unit that rows lack. */
 gboolean gst_sae_row_index_parse_seek (const GstSaeRowIndex *index,
     GstEvent *event, gint64 *start, gint64 *stop);
 

@@ -190,8 +190,10 @@ list_pattern (const char *location, GError **error)
   if (paths == NULL || paths->len > 0)
     return paths;
   g_ptr_array_unref (paths);
-  if (error != NULL && *error != NULL)
+  if (error != NULL && *error != NULL) {
+    g_prefix_error (error, "%s: ", location);
     return NULL;
+  }
   return refuse_location (SAE_ERROR_NOT_FOUND, location,
       "no file has such a name", error);
 }

@@ -51,14 +51,14 @@ struct _GstSaeSrc {
 
   Settings settings; /* object lock */
 
-  /* Constant from start to stop, and changed there under the object lock, for
-   * the queries of other threads. */
+  /* Constant from READY to PAUSED on and back; changed there under the object
+   * lock, for the queries of other threads. */
   GstSaeNpyRows rows; /* n_rows of one pass */
   GstSaeRowUnits units;
   guint64 total_rows; /* of all passes */
   guint full_rows;    /* of a full buffer; 0 when stopped */
 
-  /* set in start, for the streaming thread */
+  /* the same, for the streaming thread */
   Settings used;
   GstSaeShards *shards;
 
@@ -165,7 +165,7 @@ gst_sae_src_finalize (GObject *object)
   G_OBJECT_CLASS (gst_sae_src_parent_class)->finalize (object);
 }
 
-/* --- start and stop --- */
+/* --- states --- */
 
 static void
 take_settings (GstSaeSrc *self)
@@ -239,36 +239,9 @@ prepare_pass (GstSaeSrc *self, guint64 pass)
   self->permutation_pass = pass;
 }
 
-static gboolean
-gst_sae_src_start (GstBaseSrc *src)
+static void
+close_files (GstSaeSrc *self)
 {
-  GstSaeSrc *self = GST_SAE_SRC (src);
-  GError *error = NULL;
-
-  take_settings (self);
-  if (!open_shards (self, &error) || !measure (self, &error)) {
-    g_clear_pointer (&self->shards, gst_sae_shards_free);
-    gst_sae_element_post_error (GST_ELEMENT (self), NULL, error);
-    return FALSE;
-  }
-  GST_INFO_OBJECT (self,
-      "%" G_GUINT64_FORMAT " rows of %" G_GSIZE_FORMAT " bytes, %u passes",
-      self->rows.n_rows, self->units.row_size, self->used.epochs);
-  self->next_row = 0;
-  self->caps_rows = 0;
-  prepare_pass (self, 0);
-  gst_base_src_set_format (src,
-      self->used.rate_n > 0 ? GST_FORMAT_TIME : GST_FORMAT_DEFAULT);
-  gst_base_src_set_blocksize (src,
-      (guint) (self->full_rows * self->units.row_size));
-  return TRUE;
-}
-
-static gboolean
-gst_sae_src_stop (GstBaseSrc *src)
-{
-  GstSaeSrc *self = GST_SAE_SRC (src);
-
   GST_OBJECT_LOCK (self);
   memset (&self->units, 0, sizeof self->units);
   self->total_rows = 0;
@@ -276,6 +249,58 @@ gst_sae_src_stop (GstBaseSrc *src)
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&self->shards, gst_sae_shards_free);
   g_clear_pointer (&self->used.location, g_free);
+}
+
+static gboolean
+open_files (GstSaeSrc *self)
+{
+  GError *error = NULL;
+
+  take_settings (self);
+  if (open_shards (self, &error) && measure (self, &error)) {
+    GST_INFO_OBJECT (self,
+        "%" G_GUINT64_FORMAT " rows of %" G_GSIZE_FORMAT " bytes, %u passes",
+        self->rows.n_rows, self->units.row_size, self->used.epochs);
+    return TRUE;
+  }
+  close_files (self);
+  gst_sae_element_post_error (GST_ELEMENT (self), NULL, error);
+  return FALSE;
+}
+
+/* Files are opened here and not in start: when that fails, the base class
+ * posts a second error that says nothing. */
+static GstStateChangeReturn
+gst_sae_src_change_state (GstElement *element, GstStateChange transition)
+{
+  GstSaeSrc *self = GST_SAE_SRC (element);
+  GstStateChangeReturn result;
+
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !open_files (self))
+    return GST_STATE_CHANGE_FAILURE;
+  result = GST_ELEMENT_CLASS (gst_sae_src_parent_class)
+               ->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
+      (transition == GST_STATE_CHANGE_READY_TO_PAUSED &&
+          result == GST_STATE_CHANGE_FAILURE))
+    close_files (self);
+  return result;
+}
+
+static gboolean
+gst_sae_src_start (GstBaseSrc *src)
+{
+  GstSaeSrc *self = GST_SAE_SRC (src);
+
+  if (!self->shards)
+    return FALSE;
+  self->next_row = 0;
+  self->caps_rows = 0;
+  prepare_pass (self, 0);
+  gst_base_src_set_format (src,
+      self->used.rate_n > 0 ? GST_FORMAT_TIME : GST_FORMAT_DEFAULT);
+  gst_base_src_set_blocksize (src,
+      (guint) (self->full_rows * self->units.row_size));
   return TRUE;
 }
 
@@ -588,8 +613,8 @@ gst_sae_src_class_init (GstSaeSrcClass *klass)
       "Reads rows of activations from .npy files, in order or shuffled",
       "The gst-sae developers");
   gst_element_class_add_static_pad_template (element_class, &src_template);
+  element_class->change_state = gst_sae_src_change_state;
   src_class->start = gst_sae_src_start;
-  src_class->stop = gst_sae_src_stop;
   src_class->get_caps = gst_sae_src_get_caps;
   src_class->set_caps = gst_sae_src_set_caps;
   src_class->decide_allocation = gst_sae_src_decide_allocation;
