@@ -7,7 +7,7 @@
 #include <gst/gst.h>
 
 /* Element @j of row @i: exact in every floating type of a stream. */
-#define ROWS_VALUE(i, j) ((j) == 0 ? (i) % 2048 : ((i) * 3 + (j)) % 251)
+#define ROWS_VALUE(i, j) ((j) == 0 ? (i) % 2048 : ((i) *3 + (j)) % 251)
 
 /* Rows @first to @first + @n - 1 of @width elements: "<f4", "<f2" or "<f8"
  * as NumPy names them, "bf16", or "|u1", "<u4" (the values modulo 256).
@@ -17,8 +17,8 @@ void rows_append (GByteArray *bytes, const gchar *descr, guint64 first, gsize n,
 
 /* A version 1.0 header, written here and not by the library under test.
  * @shape: "(3, 4)" and so on. */
-void rows_append_header (GByteArray *bytes, const gchar *descr,
-    const gchar *shape);
+void
+rows_append_header (GByteArray *bytes, const gchar *descr, const gchar *shape);
 
 /* An .npy file of rows 0 to @n - 1. */
 GByteArray *rows_npy (const gchar *descr, gsize n, guint width);

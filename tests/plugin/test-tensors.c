@@ -279,8 +279,8 @@ expect_bad_header (guint word, guint32 value, const gchar *part)
 
   memcpy (bytes, golden_header, sizeof bytes);
   bytes[word] = value;
-  g_assert_false (gst_sae_header_read (
-      &header, (const guint8 *) bytes, sizeof bytes, &error));
+  g_assert_false (gst_sae_header_read (&header, (const guint8 *) bytes,
+      sizeof bytes, &error));
   g_assert_error (error, SAE_ERROR, SAE_ERROR_FORMAT);
   g_assert_nonnull (strstr (error->message, part));
   g_error_free (error);
@@ -302,8 +302,8 @@ test_bad_header (void)
   expect_bad_header (4, 0, "dimension 2"); /* sizes behind the end */
   expect_bad_header (18, 5, "dimension 15");
   for (gsize size = 0; size < GST_SAE_HEADER_SIZE; size++) {
-    g_assert_false (gst_sae_header_read (
-        &header, (const guint8 *) golden_header, size, &error));
+    g_assert_false (gst_sae_header_read (&header,
+        (const guint8 *) golden_header, size, &error));
     g_assert_error (error, SAE_ERROR, SAE_ERROR_FORMAT);
     g_clear_error (&error);
   }
@@ -318,8 +318,8 @@ test_overflowing_header (void)
 
   memcpy (words, golden_header, sizeof words);
   words[3] = words[4] = words[5] = G_MAXUINT32;
-  g_assert_false (gst_sae_header_read (
-      &header, (const guint8 *) words, sizeof words, &error));
+  g_assert_false (gst_sae_header_read (&header, (const guint8 *) words,
+      sizeof words, &error));
   g_assert_error (error, SAE_ERROR, SAE_ERROR_FORMAT);
   g_assert_nonnull (strstr (error->message, "overflow"));
   g_error_free (error);
@@ -390,14 +390,14 @@ cut_anywhere (const guint8 *data, gsize size)
 
   for (guint i = 0; i < n; i++) {
     gsize part = i + 1 == n ? size
-                            : (gsize) g_test_rand_int_range (
-                                  0, (gint32) MIN (size, 4096) + 1);
+                            : (gsize) g_test_rand_int_range (0,
+                                  (gint32) MIN (size, 4096) + 1);
     gsize shift = (gsize) g_test_rand_int_range (0, 9);
     guint8 *copy = g_malloc (part + shift + 1);
     memcpy (copy + shift, data, part);
-    gst_buffer_append_memory (
-        buffer, gst_memory_new_wrapped (
-                    0, copy, part + shift, shift, part, copy, g_free));
+    gst_buffer_append_memory (buffer,
+        gst_memory_new_wrapped (0, copy, part + shift, shift, part, copy,
+            g_free));
     data += part;
     size -= part;
   }
@@ -429,8 +429,9 @@ check_opened (const GstSaeReader *reader, const GstSaeTensors *tensors,
     g_assert_cmpuint (reader->n_rows[i], ==, n_rows * times / 2);
     g_assert_cmpuint (reader->size[i], ==, size * times / 2);
     g_assert_cmpmem (reader->data[i], reader->size[i], bytes, size * times / 2);
-    g_assert_cmpuint (
-        (guintptr) reader->data[i] % gst_sae_type_size (tensor->type), ==, 0);
+    g_assert_cmpuint ((guintptr) reader->data[i] %
+                          gst_sae_type_size (tensor->type),
+        ==, 0);
     if (times > 0) {
       gst_sae_tensor_n_rows (tensor, &n_rows);
       g_assert_cmpuint (n_rows, ==, reader->n_rows[i]);
@@ -544,16 +545,15 @@ static void
 test_in_place (void)
 {
   guint8 *bytes = make_bytes (240);
-  GstMemory *a =
-      gst_memory_new_wrapped (0, bytes, 120, 0, 120, bytes, g_free);
+  GstMemory *a = gst_memory_new_wrapped (0, bytes, 120, 0, 120, bytes, g_free);
   guint8 *more = make_bytes (120);
   GstBuffer *buffer = gst_buffer_new ();
   GstSaeTensors tensors;
   GstSaeReader reader;
 
   gst_buffer_append_memory (buffer, a);
-  gst_buffer_append_memory (
-      buffer, gst_memory_new_wrapped (0, more, 120, 0, 120, more, g_free));
+  gst_buffer_append_memory (buffer,
+      gst_memory_new_wrapped (0, more, 120, 0, 120, more, g_free));
   set_caps (&tensors, "uint32,float32", "3:10,3:10");
   gst_sae_reader_init (&reader);
   g_assert_true (gst_sae_reader_open (&reader, buffer, &tensors, NULL));
@@ -600,9 +600,9 @@ test_unmappable (void)
     GstSaeReader reader;
     GError *error = NULL;
 
-    /* An exclusive lock for writing keeps readers out. */
-    g_assert_true (gst_memory_lock (
-        memory, (GstLockFlags) (GST_LOCK_FLAG_WRITE | GST_LOCK_FLAG_EXCLUSIVE)));
+    /* A lock for writing alone keeps readers out. */
+    g_assert_true (gst_mini_object_lock (GST_MINI_OBJECT_CAST (memory),
+        GST_LOCK_FLAG_WRITE));
     gst_sae_reader_init (&reader);
     set_caps (&tensors, "float32", "5:4");
     g_assert_false (gst_sae_reader_open (&reader, buffer, &tensors, &error));
@@ -614,8 +614,7 @@ test_unmappable (void)
     g_assert_false (gst_sae_reader_open (&reader, buffer, &tensors, &error));
     g_assert_error (error, SAE_ERROR, SAE_ERROR_READ);
     g_clear_error (&error);
-    gst_memory_unlock (memory,
-        (GstLockFlags) (GST_LOCK_FLAG_WRITE | GST_LOCK_FLAG_EXCLUSIVE));
+    gst_mini_object_unlock (GST_MINI_OBJECT_CAST (memory), GST_LOCK_FLAG_WRITE);
     gst_sae_reader_clear (&reader);
     gst_buffer_unref (buffer);
   }
