@@ -225,6 +225,35 @@ test_endless_pairs (void)
   expect_error (&error, SAE_ERROR, SAE_ERROR_NO_SPACE, "no memory");
 }
 
+/* A row so long that putting it in order takes memory. */
+static gboolean
+decode_unordered (gpointer data, GError **error)
+{
+  SaeModel *model = data;
+  g_autoptr (SaeWorkspace) workspace = sae_workspace_new (1);
+  static guint32 indices[20000];
+  static float values[20000];
+  const gsize n = 20000, offsets[] = {0, n};
+  float x_hat[D_NARROW];
+
+  for (guint i = 0; i < n; i++) {
+    indices[i] = (guint32) (n - i) % D_SAE;
+    values[i] = 1;
+  }
+  return sae_model_decode_rows (model, workspace, offsets, indices, values, 1,
+      x_hat, error);
+}
+
+static void
+test_unordered (void)
+{
+  Noise noise = noise_new ();
+  SaeConfig config = narrow_config ();
+  g_autoptr (SaeModel) model = sample_model (&noise, &config);
+
+  fail_each (decode_unordered, model);
+}
+
 static gboolean
 measure (gpointer data, GError **error)
 {
@@ -250,6 +279,7 @@ typedef struct {
   SaeConfig config;
   SaeModel *start; /* nullable */
   GBytes *x;
+  SaeNormalize normalize;
 } Training;
 
 /* The whole life of a trainer. What could not be trained on can be pushed
@@ -263,7 +293,8 @@ train (gpointer data, GError **error)
   g_autoptr (SaeModel) model = NULL;
 
   g_object_set (trainer, "sparsity", t->config.sparsity, "pre-bias",
-      t->config.pre_bias, "batch-size", 4000u, "n-threads", 2u, NULL);
+      t->config.pre_bias, "batch-size", 700u, "n-threads", 2u, "normalize",
+      t->normalize, NULL);
   if (t->start && !sae_trainer_start_from (trainer, t->start, error))
     return FALSE;
   if (!sae_trainer_push (trainer, t->x, NULL, error) ||
@@ -279,18 +310,33 @@ static void
 test_train (void)
 {
   Noise noise = noise_new ();
-  SaeConfig l1 = {.d_in = 12, .d_sae = 100, .sparsity = SAE_SPARSITY_L1};
+  SaeConfig l1 = {.d_in = 12, .d_sae = 400, .sparsity = SAE_SPARSITY_L1};
   SaeConfig top_k = {.d_in = 12, .d_sae = 100, .k = 5, .pre_bias = TRUE};
   SaeConfig wide = wide_config (), many = narrow_config ();
   g_autoptr (SaeModel) start = sample_model (&noise, &many);
-  g_autoptr (GBytes) x = sample_rows (&noise, N_ROWS, 12);
+  g_autoptr (GBytes) x = sample_rows (&noise, 1500, 12);
   g_autoptr (GBytes) x_wide = sample_rows (&noise, 6, D);
   g_autoptr (GBytes) x_narrow = sample_rows (&noise, 100, D_NARROW);
 
   fail_each (train, &(Training){l1, NULL, x});
   fail_each (train, &(Training){top_k, NULL, x});
-  fail_each (train, &(Training){wide, NULL, x_wide});
+  fail_each (train, &(Training){wide, NULL, x_wide, SAE_NORMALIZE_NONE});
   fail_each (train, &(Training){many, start, x_narrow});
+}
+
+static gboolean
+start_trainer (gpointer data, GError **error)
+{
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (4200, 8, 2);
+
+  return sae_trainer_start (trainer, error);
+}
+
+/* Means over so many columns that they are large too. */
+static void
+test_start (void)
+{
+  fail_each (start_trainer, NULL);
 }
 
 int
@@ -301,8 +347,10 @@ main (int argc, char **argv)
   scratch_add ("/trainer/memory/encode-decode-save-load", test_use);
   g_test_add_func ("/trainer/memory/workspace-is-used-again", test_workspace);
   g_test_add_func ("/trainer/memory/latents", test_latents);
+  g_test_add_func ("/trainer/memory/unordered-codes", test_unordered);
   g_test_add_func ("/trainer/memory/endless-pairs", test_endless_pairs);
   g_test_add_func ("/trainer/memory/metrics", test_metrics);
+  g_test_add_func ("/trainer/memory/start", test_start);
   g_test_add_func ("/trainer/memory/train", test_train);
   return g_test_run ();
 }

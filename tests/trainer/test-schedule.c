@@ -141,6 +141,21 @@ test_default_rate (void)
   expect_within ("rate", sae_schedule_default_rate (&o), few / 2, 1e-15);
 }
 
+/* The sum over d_out has gradients d_out times those of the mean. */
+static void
+test_default_rate_of_sgd (void)
+{
+  SaeTrainerOptions o = {.d_in = 64,
+      .d_out = 64,
+      .d_sae = 1000,
+      .optimizer = SAE_OPTIMIZER_SGD,
+      .reduction = SAE_REDUCTION_MEAN};
+  double mean = sae_schedule_default_rate (&o);
+
+  o.reduction = SAE_REDUCTION_SUM;
+  g_assert_cmpfloat (sae_schedule_default_rate (&o), ==, mean / 64);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -157,5 +172,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/schedule/auto-is-resolved", test_resolve);
   g_test_add_func ("/trainer/schedule/default-rate-falls-with-dict-size",
       test_default_rate);
+  g_test_add_func ("/trainer/schedule/default-rate-of-sgd-follows-reduction",
+      test_default_rate_of_sgd);
   return g_test_run ();
 }

@@ -283,6 +283,39 @@ test_transcoder (void)
   }
 }
 
+/* Rows and targets that wait for the scale, in pieces: whichever batches the
+ * pieces end in, a row keeps its target. */
+static void
+test_target_cuts (void)
+{
+  const gsize n = 9100, most[] = {n, 1, 130, 8192, 9000};
+  Noise noise = noise_new ();
+  g_autoptr (GBytes) x = sample_rows (&noise, n, D);
+  g_autoptr (GBytes) target = sample_rows (&noise, n, 5);
+  g_autoptr (GBytes) want = NULL;
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (most); i++) {
+    g_autoptr (SaeTrainer) trainer = sae_trainer_new (D, 40, 4);
+    g_autoptr (GBytes) got = NULL;
+    g_object_set (trainer, "output-size", 5u, "batch-size", 150u, NULL);
+    for (gsize at = 0; at < n; at += most[i]) {
+      const float *rows = g_bytes_get_data (x, NULL);
+      const float *targets = g_bytes_get_data (target, NULL);
+      sae_trainer_push_rows (trainer, rows + at * D, targets + at * 5,
+          MIN (most[i], n - at), &error);
+      g_assert_no_error (error);
+    }
+    sae_trainer_flush (trainer, &error);
+    g_assert_no_error (error);
+    expect_progress (trainer, 61, n);
+    got = weights_of (trainer);
+    if (i == 0)
+      want = g_bytes_ref (got);
+    expect_same_bytes ("weights", got, want);
+  }
+}
+
 /* A target that is the input is no target. */
 static void
 test_own_target (void)
@@ -428,6 +461,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/sizes/start-refuses", test_start_refused);
   g_test_add_func ("/trainer/sizes/rows-that-do-not-fit", test_wrong_sizes);
   g_test_add_func ("/trainer/target/transcoder", test_transcoder);
+  g_test_add_func ("/trainer/target/any-cut-same-bytes", test_target_cuts);
   g_test_add_func ("/trainer/target/own-input-is-the-same", test_own_target);
   g_test_add_func ("/trainer/start-from/adopts-the-model", test_start_from);
   g_test_add_func ("/trainer/start-from/keeps-biases",
