@@ -479,20 +479,36 @@ complete_dimensions (GstSaeFilter *self, GstStructure *s)
   }
 }
 
-/* Completes a structure without dimensions or framerate. */
+/* Our own order counts: BaseTransform puts what downstream turns into itself
+ * first, which for codes that are decoded again is the dense ones. */
+static GstCaps *
+choose_preferred (GstSaeFilter *self, const GstCaps *in_caps, GstCaps *caps)
+{
+  g_autoptr (GstCaps) ours = list_out_caps (self, in_caps);
+  GstCaps *both =
+      gst_caps_intersect_full (ours, caps, GST_CAPS_INTERSECT_FIRST);
+
+  gst_caps_unref (caps);
+  return gst_caps_make_writable (gst_caps_truncate (both));
+}
+
+/* Chooses a structure and completes it where dimensions or framerate lack. */
 static GstCaps *
 gst_sae_filter_fixate_caps (GstBaseTransform *trans, GstPadDirection direction,
     GstCaps *caps, GstCaps *othercaps)
 {
+  GstSaeFilter *self = GST_SAE_FILTER (trans);
   GstSaeTensors in;
   GstStructure *s;
 
-  othercaps = gst_caps_make_writable (gst_caps_truncate (othercaps));
-  if (direction != GST_PAD_SINK || gst_caps_is_empty (othercaps))
+  if (direction != GST_PAD_SINK)
     return gst_caps_fixate (othercaps);
+  othercaps = choose_preferred (self, caps, othercaps);
+  if (gst_caps_is_empty (othercaps))
+    return othercaps;
   s = gst_caps_get_structure (othercaps, 0);
   if (!gst_structure_has_field (s, "dimensions"))
-    complete_dimensions (GST_SAE_FILTER (trans), s);
+    complete_dimensions (self, s);
   if (!gst_structure_has_field (s, "framerate") &&
       gst_sae_tensors_from_caps (&in, caps, NULL))
     gst_structure_set (s, "framerate", GST_TYPE_FRACTION, in.fps_n,

@@ -7,6 +7,17 @@
 
 #include "noise.h"
 
+int
+stream_run_tests (void)
+{
+  int failed = g_test_run ();
+
+  if (g_getenv ("SAE_TEST_LEAK")) /* for the test that leaks are seen */
+    gst_caps_new_any ();
+  gst_deinit ();
+  return failed;
+}
+
 static GstElement *
 create_element (const gchar *name, const gchar *property, va_list properties)
 {

@@ -15,6 +15,9 @@ typedef struct {
   GstBus *bus;
 } Stream;
 
+/* Runs the tests and shuts GStreamer down, so that its leaks tracer reports. */
+int stream_run_tests (void);
+
 /* An element with these properties (NULL-terminated), PLAYING. */
 Stream stream_new (const gchar *element, const gchar *property,
     ...) G_GNUC_NULL_TERMINATED;

@@ -520,5 +520,5 @@ main (int argc, char **argv)
   ADD ("fuzz/pairs", test_fuzz_pairs);
   ADD ("fuzz/dense", test_fuzz_dense);
   ADD ("fuzz/flexible", test_fuzz_flexible);
-  return g_test_run ();
+  return stream_run_tests ();
 }

@@ -557,5 +557,5 @@ main (int argc, char **argv)
   ADD ("buffers-are-not-shared", test_buffers_are_not_shared);
   ADD ("flushes", test_flush);
   ADD ("eos", test_eos);
-  return g_test_run ();
+  return stream_run_tests ();
 }

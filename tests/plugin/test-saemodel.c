@@ -316,5 +316,5 @@ main (int argc, char **argv)
   ADD ("too-large-refused", test_too_large);
   ADD ("states-200-times", test_states);
   ADD ("restart-takes-location", test_restart_takes_location);
-  return g_test_run ();
+  return stream_run_tests ();
 }

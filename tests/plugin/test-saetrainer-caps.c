@@ -217,5 +217,5 @@ main (int argc, char **argv)
   ADD ("target-changes-refused", test_target_changes);
   ADD ("sizes-set-while-running", test_sizes_set_while_running);
   ADD ("types-change", test_types_change);
-  return g_test_run ();
+  return stream_run_tests ();
 }

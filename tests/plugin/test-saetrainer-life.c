@@ -500,5 +500,5 @@ main (int argc, char **argv)
   ADD ("flow-returned", test_flow_returned);
   ADD ("null-while-blocked", test_null_while_blocked);
   ADD ("qos-ignored", test_qos_ignored);
-  return g_test_run ();
+  return stream_run_tests ();
 }

@@ -427,5 +427,5 @@ main (int argc, char **argv)
   ADD ("properties/learning-rate-is-live", test_learning_rate_is_live);
   ADD ("properties/controlled", test_controlled);
   ADD ("length-from-upstream", test_length);
-  return g_test_run ();
+  return stream_run_tests ();
 }

@@ -367,5 +367,5 @@ main (int argc, char **argv)
   ADD ("transcoder", test_transcoder);
   ADD ("transcoder-that-has-no-layout", test_transcoder_that_has_no_layout);
   ADD ("target-of-input-width", test_target_of_input_width);
-  return g_test_run ();
+  return stream_run_tests ();
 }

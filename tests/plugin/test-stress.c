@@ -144,5 +144,5 @@ main (int argc, char **argv)
   g_test_add_func ("/stress/properties/saeencoder", test_encoder);
   g_test_add_func ("/stress/properties/saedecoder", test_decoder);
   g_test_add_func ("/stress/properties/saetrainer", test_trainer);
-  return g_test_run ();
+  return stream_run_tests ();
 }
