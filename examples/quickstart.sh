@@ -78,6 +78,13 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+for file in train.npy heldout.npy train_tokens.txt heldout_tokens.txt; do
+  if [ ! -e "$data/$file" ]; then
+    echo "$data/$file: expected a file, there is none" >&2
+    exit 1
+  fi
+done
+
 say() {
   printf '\n== %s\n' "$*"
 }
@@ -158,8 +165,7 @@ print(len(numpy.load(sys.argv[1], mmap_mode="r")))' "$data/train.npy")
       --rows $((rows * epochs))
 }
 
-# encode NAME: the k latents of each row, and what they add up to, as arrays
-# of numpy.
+# encode NAME: the k latents of each row, index and value, as arrays of numpy.
 encode() {
   run gst-launch-1.0 -q saesrc "location=$data/$1.npy" ! \
     saeencoder "location=$out/dictionary" codes-format=pairs ! \
@@ -167,9 +173,15 @@ encode() {
     codes. ! queue ! saenpyenc tensor=0 ! \
     filesink "location=$out/$1_indices.npy" \
     codes. ! queue ! saenpyenc tensor=1 ! \
-    filesink "location=$out/$1_values.npy" \
-    codes. ! queue ! saedecoder "location=$out/dictionary" ! saenpyenc ! \
-    filesink "location=$out/$1_reconstruction.npy"
+    filesink "location=$out/$1_values.npy"
+}
+
+# reconstruct NAME: the rows as the dictionary sees them.
+reconstruct() {
+  run gst-launch-1.0 -q saesrc "location=$data/$1.npy" ! \
+    saeencoder "location=$out/dictionary" ! \
+    saedecoder "location=$out/dictionary" ! \
+    saenpyenc ! filesink "location=$out/$1_reconstruction.npy"
 }
 
 if [ $install = yes ]; then
@@ -195,6 +207,7 @@ train
 say 'Encode'
 encode train
 encode heldout
+reconstruct heldout
 
 say 'What it found'
 "$python" "$here/quickstart/report.py" --data "$data" --out "$out" \

@@ -267,7 +267,7 @@ def draw_frequencies(page, run, x, y, width, height):
     axes.text(
         np.log10(FREQUENCY).mean(),
         counts.max() * 1.11,
-        "the eight are from here",
+        "picked from here",
         ha="center",
         color="#a8620a",
         fontproperties=page.fonts.get("bold", 10),
