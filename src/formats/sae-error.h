@@ -43,6 +43,12 @@ typedef enum {
   SAE_ERROR_STATE,
 } SaeError;
 
+/**
+ * sae_error_quark:
+ *
+ * Returns: the domain of %SAE_ERROR
+ * Since: 0.1
+ */
 SAE_API
 GQuark sae_error_quark (void);
 
