@@ -60,8 +60,8 @@ gboolean gst_sae_type_from_name (const gchar *name, GstSaeType *type);
 gboolean gst_sae_type_to_dtype (GstSaeType type, SaeDtype *dtype);
 
 /* "D:N:…" to dims; refuses empty, zero, overflowing and over-long strings. */
-gboolean gst_sae_tensor_parse_dims (
-    GstSaeTensor *tensor, const gchar *dims, GError **error);
+gboolean gst_sae_tensor_parse_dims (GstSaeTensor *tensor, const gchar *dims,
+    GError **error);
 /* (transfer full) "D:N", always at least two dimensions ("768:1"). */
 gchar *gst_sae_tensor_dims_to_string (const GstSaeTensor *tensor);
 gboolean gst_sae_tensor_equal (const GstSaeTensor *a, const GstSaeTensor *b);
@@ -73,8 +73,8 @@ gboolean gst_sae_tensor_size (const GstSaeTensor *tensor, gsize *size);
 /* Reads fixed caps. Missing framerate is 0/1; static caps without types or
  * dimensions, contradictory counts and unknown types are refused with
  * GST_CORE_ERROR-free SAE_ERROR_FORMAT errors naming the field. */
-gboolean gst_sae_tensors_from_caps (
-    GstSaeTensors *tensors, const GstCaps *caps, GError **error);
+gboolean gst_sae_tensors_from_caps (GstSaeTensors *tensors, const GstCaps *caps,
+    GError **error);
 /* (transfer full) fixed caps, with framerate. */
 GstCaps *gst_sae_tensors_to_caps (const GstSaeTensors *tensors);
 
@@ -84,8 +84,8 @@ typedef struct {
   GstSaeFormat format; /* as written; not to be trusted */
   guint32 nnz;
 } GstSaeHeader;
-gboolean gst_sae_header_read (
-    GstSaeHeader *header, const guint8 *data, gsize size, GError **error);
+gboolean gst_sae_header_read (GstSaeHeader *header, const guint8 *data,
+    gsize size, GError **error);
 /* Writes GST_SAE_HEADER_SIZE bytes. */
 void gst_sae_header_write (const GstSaeHeader *header, guint8 *data);
 
@@ -126,7 +126,7 @@ void gst_sae_reader_close (GstSaeReader *reader);
  * FORMAT -> STREAM/FORMAT; SIZE -> LIBRARY/SETTINGS; UNSUPPORTED ->
  * STREAM/WRONG_TYPE; NON_FINITE -> STREAM/FAILED; else LIBRARY/FAILED. The
  * text is @context followed by the error's own message. */
-void gst_sae_element_post_error (
-    GstElement *element, const gchar *context, GError *error);
+void gst_sae_element_post_error (GstElement *element, const gchar *context,
+    GError *error);
 
 G_END_DECLS

@@ -2,11 +2,18 @@
  *
  * Gradients of the loss of one batch, for the active latents only, since the
  * others have none. With g = ∂loss/∂x_hat and, over active (s, i),
- *   q_si   = ∂loss/∂pre_si = g_s·W_dec[i] + L1 term
- *   W_enc[i]: Σ_s q_si x_s        W_dec[i]: Σ_s h_si g_s + L1 term
- *   b_enc[i]: Σ_s q_si            b_dec: Σ_s g_s − [pre_bias] Σ_i (Σ_s q_si)
- * W_enc[i] The loss is that of SaeReduction: mean: Σ‖t − x̂‖²/(n·d_out) +
- * l1_coeff·Σ h/(n·d_sae) sum:  Σ‖t − x̂‖²/n + l1_coeff·Σ h_si ‖W_dec,i‖/n  */
+ *
+ *   q_si     = ∂loss/∂pre_si = g_s·W_dec[i] + L1 term
+ *   W_enc[i] : Σ_s q_si x_s
+ *   b_enc[i] : Σ_s q_si
+ *   W_dec[i] : Σ_s h_si g_s + L1 term
+ *   b_dec    : Σ_s g_s − [pre_bias] Σ_i (Σ_s q_si) W_enc[i]
+ *
+ * The loss is that of SaeReduction:
+ *
+ *   mean : Σ‖t − x̂‖²/(n·d_out) + l1_coeff·Σ h/(n·d_sae)
+ *   sum  : Σ‖t − x̂‖²/n + l1_coeff·Σ h_si ‖W_dec,i‖/n
+ */
 #pragma once
 
 #include "workspace.h"
