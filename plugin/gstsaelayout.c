@@ -151,9 +151,7 @@ gst_sae_layout_locate (GstSaeLayout *layout, guint64 offset)
   const GstSaeArray *nearest = choose_nearest (layout, offset);
   guint64 inside;
 
-  /* Right behind a file the next one's header decides, not its likeness. */
-  if (offset < nearest->offset ||
-      offset - nearest->offset == measure_array (layout, nearest)) {
+  if (offset < nearest->offset) {
     layout->current = *nearest;
     return place;
   }

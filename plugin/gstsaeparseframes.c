@@ -99,9 +99,10 @@ send_caps (GstSaeParse *self, guint n_rows)
   caps =
       gst_sae_npy_rows_to_caps (&self->index.layout.rows, n_rows, fps_n, fps_d);
   GST_DEBUG_OBJECT (self, "caps %" GST_PTR_FORMAT, caps);
-  gst_pad_push_event (pad, gst_event_new_caps (caps));
+  /* While the pad flushes they are lost, and sent again with the next rows. */
+  self->caps_rows =
+      gst_pad_push_event (pad, gst_event_new_caps (caps)) ? n_rows : 0;
   gst_caps_unref (caps);
-  self->caps_rows = n_rows;
 }
 
 /* Rows of a full buffer of the current file. */

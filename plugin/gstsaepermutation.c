@@ -3,7 +3,8 @@
 
 #define GOLDEN_GAMMA 0x9e3779b97f4a7c15u
 
-/* Of 4 bits and fewer a network has too few permutations to look random. */
+/* Over more than 2 bits a network has even permutations only. That shows where
+ * things are few, so those are cycle-walked out of more. */
 #define MIN_HALF_BITS 3
 
 static guint64

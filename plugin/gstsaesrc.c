@@ -460,18 +460,19 @@ stamp_buffer (GstSaeSrc *self, GstBuffer *buffer, guint n_rows)
         GST_BUFFER_PTS (buffer);
 }
 
-static gboolean
+/* A refusal comes back from the push of the buffer. While the pad flushes the
+ * caps are lost, so they are sent again with the next one. */
+static void
 update_caps (GstSaeSrc *self, guint n_rows)
 {
   GstCaps *caps;
-  gboolean ok;
 
   if (n_rows == self->caps_rows)
-    return TRUE;
+    return;
   caps = make_caps (self, n_rows);
-  ok = gst_base_src_set_caps (GST_BASE_SRC (self), caps);
+  if (!gst_base_src_set_caps (GST_BASE_SRC (self), caps))
+    self->caps_rows = 0;
   gst_caps_unref (caps);
-  return ok;
 }
 
 static GstFlowReturn
@@ -483,8 +484,7 @@ gst_sae_src_fill (GstPushSrc *src, GstBuffer *buffer)
 
   if (n_rows == 0)
     return GST_FLOW_EOS;
-  if (!update_caps (self, n_rows))
-    return GST_FLOW_NOT_NEGOTIATED;
+  update_caps (self, n_rows);
   if (!fill_buffer (self, buffer, n_rows, &error)) {
     gst_sae_element_post_error (GST_ELEMENT (self), NULL, error);
     return GST_FLOW_ERROR;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "stream.h"
+
 #define WIDTH 4
 #define ROW 16
 #define HEADER 64
@@ -83,6 +85,8 @@ test_rows_and_offsets (void)
     g_assert_cmpuint (gst_sae_layout_offset_to_row (&layout, offset), ==, row);
     gst_sae_layout_locate (&layout, (guint64) g_test_rand_int_range (0, 900));
   }
+  layout = make_layout (7);
+  g_assert_cmpuint (gst_sae_layout_row_to_offset (&layout, 7), ==, file);
   g_assert_cmpuint (gst_sae_layout_row_to_offset (&layout, G_MAXINT64), ==,
       GST_SAE_ENDLESS);
 }
@@ -174,6 +178,7 @@ test_contradictions (void)
 int
 main (int argc, char **argv)
 {
+  gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/plugin/layout/every-byte-has-its-place", test_every_byte);
   g_test_add_func ("/plugin/layout/rows-and-offsets", test_rows_and_offsets);
@@ -181,5 +186,5 @@ main (int argc, char **argv)
   g_test_add_func ("/plugin/layout/counts-rows", test_count);
   g_test_add_func ("/plugin/layout/refuses-contradictions",
       test_contradictions);
-  return g_test_run ();
+  return stream_run_tests ();
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaepermutation.h"
 
+#include "stream.h"
+
 static void
 test_bijection (void)
 {
@@ -78,6 +80,27 @@ test_uniform (void)
   g_assert_cmpfloat (chi2, <, 60.0);
 }
 
+/* 16 things are 4 bits, but odd orders of them come up as well. */
+static void
+test_parity (void)
+{
+  guint n_odd = 0;
+
+  for (guint64 seed = 0; seed < 1000; seed++) {
+    GstSaePermutation permutation;
+    guint n_inversions = 0;
+
+    gst_sae_permutation_init (&permutation, 16, seed, 0);
+    for (guint64 i = 0; i < 16; i++)
+      for (guint64 j = i + 1; j < 16; j++)
+        n_inversions += gst_sae_permutation_map (&permutation, i) >
+                        gst_sae_permutation_map (&permutation, j);
+    n_odd += n_inversions % 2;
+  }
+  g_assert_cmpuint (n_odd, >, 400); /* 500 and 6 standard deviations */
+  g_assert_cmpuint (n_odd, <, 600);
+}
+
 /* Where things go does not depend on where they were: the 10 x 10 table of
  * tenths is even. 81 degrees of freedom; above 150 below 1e-5. */
 static void
@@ -120,11 +143,13 @@ test_golden (void)
 int
 main (int argc, char **argv)
 {
+  gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/plugin/permutation/each-place-once", test_bijection);
   g_test_add_func ("/plugin/permutation/seed-and-pass-matter", test_differs);
   g_test_add_func ("/plugin/permutation/all-orders-of-few", test_uniform);
+  g_test_add_func ("/plugin/permutation/even-and-odd", test_parity);
   g_test_add_func ("/plugin/permutation/scatters", test_scatters);
   g_test_add_func ("/plugin/permutation/same-on-every-machine", test_golden);
-  return g_test_run ();
+  return stream_run_tests ();
 }

@@ -627,5 +627,5 @@ main (int argc, char **argv)
   g_test_add_func ("/plugin/saenpyenc/any-cut-writes-the-same", test_any_cut);
   scratch_add ("/plugin/saenpyenc/flush-begins-anew", test_flush);
   scratch_add ("/plugin/saenpyenc/state-cycles", test_cycles);
-  return g_test_run ();
+  return stream_run_tests ();
 }

@@ -107,6 +107,9 @@ test_raw (Scratch *scratch, gconstpointer data)
           want->len);
       g_assert_cmpuint (taken->sizes->len, ==, 13);
       g_assert_cmpuint (rows_taken_size (taken, 12), ==, 20);
+      for (guint j = 0; j < taken->times->len; j++)
+        g_assert_cmpuint (g_array_index (taken->times, GstClockTime, j), ==,
+            GST_CLOCK_TIME_NONE);
     }
   }
 }
@@ -234,6 +237,22 @@ test_any_cut (void)
   }
 }
 
+/* A frame that comes in memories of its own leaves in one. */
+static void
+test_one_memory (void)
+{
+  g_autoptr (GByteArray) bytes = rows_npy ("<f4", 4, WIDTH);
+  Fed fed = feed_new ("rows-per-buffer", 4);
+  const gsize cut = 33;
+
+  gst_harness_push (fed.stream.harness, stream_buffer (bytes->data, HEADER));
+  gst_harness_push (fed.stream.harness,
+      stream_cut_buffer (bytes->data + HEADER, 4 * ROW, &cut, 1));
+  feed_take (&fed, ROW); /* asserts one memory */
+  rows_taken_expect (fed.taken, "<f4", 0, 4, WIDTH);
+  feed_clear (&fed);
+}
+
 /* After a flush and a segment that starts at any byte, the next whole rows. */
 static void
 test_segments (void)
@@ -271,6 +290,26 @@ test_segments (void)
       g_assert_cmpuint (g_array_index (fed.taken->offsets, guint64, 0), ==,
           first);
   }
+  stream_expect_no_error (&fed.stream);
+  feed_clear (&fed);
+}
+
+/* A seek to the end brings no rows, and none are missing. */
+static void
+test_seek_to_end (void)
+{
+  g_autoptr (GByteArray) bytes = rows_npy ("<f4", 23, WIDTH);
+  Fed fed = feed_new ("rows-per-buffer", 4);
+  GstSegment segment;
+
+  gst_harness_push (fed.stream.harness,
+      stream_buffer (bytes->data, HEADER + 9 * ROW));
+  gst_harness_push_event (fed.stream.harness, gst_event_new_flush_start ());
+  gst_harness_push_event (fed.stream.harness, gst_event_new_flush_stop (TRUE));
+  gst_segment_init (&segment, GST_FORMAT_BYTES);
+  segment.start = segment.time = segment.position = bytes->len;
+  gst_harness_push_event (fed.stream.harness, gst_event_new_segment (&segment));
+  gst_harness_push_event (fed.stream.harness, gst_event_new_eos ());
   stream_expect_no_error (&fed.stream);
   feed_clear (&fed);
 }
@@ -691,6 +730,35 @@ test_refused_seeks (Scratch *scratch, gconstpointer data)
   }
 }
 
+/* Rows that are missing are no error behind the stop of a seek, but they are
+ * one again when the next seek goes to the end. */
+static void
+test_stop_then_end (Scratch *scratch, gconstpointer data)
+{
+  g_autofree gchar *path = scratch_path (scratch, "a.npy");
+
+  rows_save_npy (path, "<f4", 0, 100, WIDTH);
+  g_assert_cmpint (truncate (path, HEADER + 50 * ROW), ==, 0);
+  for (guint m = 0; m < 3; m++) {
+    Running running = start (&modes[m], path, "rows-per-buffer=4");
+    g_autoptr (RowsTaken) some = NULL, rest = NULL;
+    GError *error = NULL;
+
+    g_assert_true (gst_element_seek (running.pipeline, 1.0, GST_FORMAT_DEFAULT,
+        GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 5, GST_SEEK_TYPE_SET, 11));
+    gst_element_set_state (running.pipeline, GST_STATE_PLAYING);
+    some = rows_collect (running.pipeline, ROW, &error);
+    g_assert_no_error (error);
+    rows_taken_expect (some, "<f4", 5, 6, WIDTH);
+    g_assert_true (gst_element_seek (running.pipeline, 1.0, GST_FORMAT_DEFAULT,
+        GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 40, GST_SEEK_TYPE_SET, -1));
+    rest = rows_collect (running.pipeline, ROW, &error);
+    g_assert_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
+    g_clear_error (&error);
+    finish (&running);
+  }
+}
+
 static void
 expect_value (GstElement *parse, GstFormat from, gint64 value, GstFormat to,
     gint64 expected)
@@ -841,6 +909,7 @@ main (int argc, char **argv)
   scratch_add ("/plugin/saeparse/outer-dimensions-are-flattened",
       test_three_dimensions);
   g_test_add_func ("/plugin/saeparse/any-cut-reads-the-same", test_any_cut);
+  g_test_add_func ("/plugin/saeparse/one-memory-a-tensor", test_one_memory);
   g_test_add_func ("/plugin/saeparse/alignment-follows-the-byte-offset",
       test_segments);
   scratch_add ("/plugin/saeparse/files-one-after-the-other",
@@ -858,6 +927,9 @@ main (int argc, char **argv)
   g_test_add_func ("/plugin/saeparse/no-rows-is-caps-then-eos", test_no_rows);
   g_test_add_func ("/plugin/saeparse/empty-stream", test_nothing);
   g_test_add_func ("/plugin/saeparse/hostile-header", test_hostile);
+  g_test_add_func ("/plugin/saeparse/seek/to-the-end", test_seek_to_end);
+  scratch_add ("/plugin/saeparse/seek/stop-is-no-end-but-the-end-is-one",
+      test_stop_then_end);
   scratch_add ("/plugin/saeparse/seek/any-rows", test_seeks);
   scratch_add ("/plugin/saeparse/seek/flush-storm", test_flush_storm);
   scratch_add ("/plugin/saeparse/seek/refuses-time-and-backwards",
@@ -868,5 +940,5 @@ main (int argc, char **argv)
   scratch_add ("/plugin/saeparse/rate-gives-times", test_rate);
   scratch_add ("/plugin/saeparse/state-cycles", test_cycles);
   scratch_add ("/plugin/saeparse/null-while-blocked", test_null_while_blocked);
-  return g_test_run ();
+  return stream_run_tests ();
 }

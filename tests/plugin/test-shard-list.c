@@ -6,6 +6,7 @@
 #include <glib/gstdio.h>
 
 #include "../formats/scratch.h"
+#include "stream.h"
 
 static void
 make_files (Scratch *scratch, const char *names)
@@ -106,6 +107,7 @@ test_no_match (Scratch *scratch, gconstpointer data)
 int
 main (int argc, char **argv)
 {
+  gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   scratch_add ("/plugin/shard-list/folder-sorted-by-name", test_folder);
   scratch_add ("/plugin/shard-list/refuses-folder-without-npy",
@@ -115,5 +117,5 @@ main (int argc, char **argv)
   scratch_add ("/plugin/shard-list/refuses-other-directives", test_bad_pattern);
   scratch_add ("/plugin/shard-list/refuses-pattern-without-files",
       test_no_match);
-  return g_test_run ();
+  return stream_run_tests ();
 }

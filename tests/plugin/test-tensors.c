@@ -848,5 +848,5 @@ main (int argc, char **argv)
   g_test_add_func ("/plugin/tensors/flexible/hostile", test_flexible_hostile);
   g_test_add_func ("/plugin/tensors/errors/domain-and-code-fit",
       test_post_error);
-  return g_test_run ();
+  return stream_run_tests ();
 }
