@@ -4,22 +4,70 @@
 #include <math.h>
 #include <string.h>
 
+/* A squared norm beyond so many times the usual one is a fault of the stream
+ * and must not set the scale of everything else. */
+#define OUTLIER 1e6
+
+static double
+squared_norm (const float *row, guint d)
+{
+  double sum = 0;
+
+  for (guint j = 0; j < d; j++)
+    sum += (double) row[j] * row[j];
+  return sum;
+}
+
+/* From the geometric mean of the squared norms, which a row of 1e30 in a
+ * thousand moves by a seventh. */
+static double
+outlier_limit (const float *x, gsize n, guint d)
+{
+  double logs = 0, count = 0;
+
+  for (gsize r = 0; r < n; r++) {
+    double norm2 = squared_norm (x + r * d, d);
+    if (norm2 > 0) {
+      logs += log (norm2);
+      count++;
+    }
+  }
+  return count > 0 ? OUTLIER * exp (logs / count) : 0;
+}
+
+static void
+add_row (double *mean, const float *row, guint d)
+{
+  for (guint j = 0; j < d; j++)
+    mean[j] += row[j];
+}
+
+static double
+squared_distance (const double *mean, const float *row, guint d)
+{
+  double sum = 0;
+
+  for (guint j = 0; j < d; j++)
+    sum += (row[j] - mean[j]) * (row[j] - mean[j]);
+  return sum;
+}
+
 double
 sae_scale_of (const float *x, gsize n, guint d, double *mean)
 {
-  double sum2 = 0, rms;
+  double limit = outlier_limit (x, n, d), rows = 0, sum2 = 0, rms;
 
   memset (mean, 0, d * sizeof *mean);
   for (gsize r = 0; r < n; r++)
-    for (guint j = 0; j < d; j++)
-      mean[j] += x[r * d + j];
-  for (guint j = 0; j < d; j++)
-    mean[j] /= (double) MAX (n, 1);
-  for (gsize r = 0; r < n; r++)
-    for (guint j = 0; j < d; j++) {
-      double centred = x[r * d + j] - mean[j];
-      sum2 += centred * centred;
+    if (squared_norm (x + r * d, d) <= limit) {
+      add_row (mean, x + r * d, d);
+      rows++;
     }
-  rms = sqrt (sum2 / ((double) MAX (n, 1) * d));
+  for (guint j = 0; j < d; j++)
+    mean[j] /= MAX (rows, 1);
+  for (gsize r = 0; r < n; r++)
+    if (squared_norm (x + r * d, d) <= limit)
+      sum2 += squared_distance (mean, x + r * d, d);
+  rms = sqrt (sum2 / (MAX (rows, 1) * d));
   return rms > 0 ? exp2 (CLAMP (round (log2 (rms)), -120, 120)) : 1.0;
 }

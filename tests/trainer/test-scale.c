@@ -89,7 +89,7 @@ test_metrics (void)
 /* Trained to the end, so that the noise of another order of the same latents
  * is below what is looked for; measured on rows that it was not trained on. */
 static double
-final_fvu (float scale)
+final_fvu (float scale, float outlier)
 {
   const gsize n = 60000;
   Noise noise = {.state = 21}, other = {.state = 22};
@@ -97,10 +97,15 @@ final_fvu (float scale)
   g_autoptr (GBytes) x = sparse_rows (&noise, n, D, scale);
   g_autoptr (GBytes) held_out = sparse_rows (&other, 4000, D, scale);
   g_autoptr (SaeModel) model = NULL;
-  g_autoptr (GBytes) x_hat = NULL;
+  g_autoptr (GBytes) x_hat = NULL, rows = NULL;
+  g_autofree float *spiky = NULL;
 
+  spiky = g_memdup2 (g_bytes_get_data (x, NULL), g_bytes_get_size (x));
+  for (guint j = 0; j < D; j++)
+    spiky[100 * D + j] *= outlier;
+  rows = g_bytes_new_static (spiky, g_bytes_get_size (x));
   g_object_set (trainer, "batch-size", 100u, "total-rows", (guint64) n, NULL);
-  push_all (trainer, x);
+  push_all (trainer, rows);
   model = model_of (trainer);
   x_hat = sae_model_forward (model, held_out, NULL, NULL);
   return sae_fvu (held_out, x_hat, D);
@@ -111,13 +116,13 @@ final_fvu (float scale)
 static void
 test_any_factor (void)
 {
-  double plain = final_fvu (1);
+  double plain = final_fvu (1, 1);
 
   g_test_message ("fvu %g", plain);
   g_assert_cmpfloat (plain, <, 0.1); /* it has learnt something */
-  expect_within ("fvu of rows times 1,000", final_fvu (1000), plain,
+  expect_within ("fvu of rows times 1,000", final_fvu (1000, 1), plain,
       0.01 * plain);
-  expect_within ("fvu of rows times 0.001", final_fvu (0.001f), plain,
+  expect_within ("fvu of rows times 0.001", final_fvu (0.001f, 1), plain,
       0.01 * plain);
 }
 
@@ -148,6 +153,37 @@ test_scale_ends (void)
   g_assert_true (isfinite ((float) scale) && isfinite ((float) (1 / scale)));
   scale = sae_scale_of (tiny, 2, 2, mean);
   g_assert_true ((float) scale > 0 && isfinite ((float) (1 / scale)));
+}
+
+/* One row in a thousand that is 10^30 times as large decides nothing. */
+static void
+test_outliers (void)
+{
+  Noise noise = {.state = 24};
+  g_autoptr (GBytes) x = sparse_rows (&noise, 8000, D, 8);
+  g_autofree float *spiky =
+      g_memdup2 (g_bytes_get_data (x, NULL), g_bytes_get_size (x));
+  double mean[D], spiky_mean[D];
+  double scale = sae_scale_of (spiky, 8000, D, mean);
+
+  for (guint r = 77; r < 8000; r += 1000)
+    for (guint j = 0; j < D; j++)
+      spiky[r * D + j] *= 1e30f;
+  g_assert_cmpfloat (sae_scale_of (spiky, 8000, D, spiky_mean), ==, scale);
+  for (guint j = 0; j < D; j++) /* eight rows of 8,000 are missing */
+    expect_within ("mean", spiky_mean[j], mean[j], 0.05 * scale);
+}
+
+/* A fault among the first rows does not spoil what is learnt from the rest. Its
+ * own gradient still stays in Adam's second moments for some 1,000 steps. */
+static void
+test_outlier_trains (void)
+{
+  const float factors[] = {1e6f, 1e30f};
+  double plain = final_fvu (1, 1);
+
+  for (guint i = 0; i < G_N_ELEMENTS (factors); i++)
+    expect_within ("fvu", final_fvu (1, factors[i]), plain, 0.5 * plain);
 }
 
 /* The first forward pass sees centred input: b_dec is the mean. */
@@ -188,6 +224,9 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/scale/any-factor-same-fvu", test_any_factor);
   g_test_add_func ("/trainer/scale/is-a-power-of-two", test_scale_of);
   g_test_add_func ("/trainer/scale/constant-and-extreme-rows", test_scale_ends);
+  g_test_add_func ("/trainer/scale/outliers-do-not-decide", test_outliers);
+  g_test_add_func ("/trainer/scale/an-outlier-does-not-spoil-training",
+      test_outlier_trains);
   g_test_add_func ("/trainer/scale/start-is-centred", test_start_is_centred);
   return g_test_run ();
 }
