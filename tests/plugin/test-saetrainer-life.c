@@ -61,6 +61,25 @@ test_saves_when_stopped (Training *training, gconstpointer data)
   training_expect_same_files (training);
 }
 
+/* Half a row fails the stream; what was trained before is not lost. */
+static void
+test_saves_after_error (Training *training, gconstpointer data)
+{
+  g_auto (Stream) stream = training_stream (training);
+  g_autoptr (SaeTrainer) reference = training_reference ();
+
+  push_reference (reference, 1, 20);
+  training_finish (training, reference);
+  stream_send_dims (&stream, "float32", "16:20");
+  push_rows (&stream, 1, 20);
+  g_assert_cmpint (stream_push (&stream, stream_buffer (reference, 7)), ==,
+      GST_FLOW_ERROR);
+  stream_expect_error (&stream, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "7",
+      NULL);
+  gst_element_set_state (stream.element, GST_STATE_NULL);
+  training_expect_same_files (training);
+}
+
 static void
 test_saves_once (Training *training, gconstpointer data)
 {
@@ -484,6 +503,7 @@ main (int argc, char **argv)
 #define ADD(name, test) training_add ("/saetrainer/life/" name, test)
   ADD ("saves-at-eos", test_saves_at_eos);
   ADD ("saves-when-stopped", test_saves_when_stopped);
+  ADD ("saves-after-error", test_saves_after_error);
   ADD ("saves-once", test_saves_once);
   ADD ("nothing-trained-nothing-written", test_nothing_trained);
   ADD ("probes-at-start", test_probes_at_start);

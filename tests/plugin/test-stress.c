@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Eight threads set and get every property of a playing element. */
+ * Eight threads set and get every property of a playing element; many
+ * buffers; the tiniest numbers. */
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 #include "noise.h"
 #include "stream.h"
@@ -136,6 +143,119 @@ test_trainer (void)
   g_object_set (stream.element, "location", NULL, NULL);
 }
 
+/* --- soak ----------------------------------------------------------------- */
+
+/* Resident memory in bytes; 0 where it is not told. */
+static gsize
+read_resident (void)
+{
+  unsigned long total, resident = 0;
+  FILE *file = fopen ("/proc/self/statm", "r");
+
+  if (file && fscanf (file, "%lu %lu", &total, &resident) != 2)
+    resident = 0;
+  if (file)
+    fclose (file);
+  return resident * (gsize) sysconf (_SC_PAGESIZE);
+}
+
+static void
+push_many (Stream *stream, gsize row, guint n)
+{
+  guint8 zeros[8 * D * 4] = {0};
+  GstEvent *event;
+
+  for (guint i = 0; i < n; i++) {
+    g_assert_cmpint (stream_push (stream,
+                         stream_buffer (zeros, (1 + i % 8) * row)),
+        ==, GST_FLOW_OK);
+    gst_buffer_unref (gst_harness_pull (stream->harness));
+    while ((event = gst_harness_try_pull_event (stream->harness)) != NULL)
+      gst_event_unref (event); /* new caps, which the harness keeps */
+  }
+}
+
+/* Nobody reads the bus. The second half takes no more memory than the first:
+ * less than 1 MB for 10⁶ buffers, and what the allocator may be off by. */
+static void
+soak (Stream stream, const gchar *types, const gchar *dims, gsize row)
+{
+  guint n = g_test_slow () ? 500000 : 20000;
+  gsize before, after;
+
+  stream_send_dims (&stream, types, dims);
+  push_many (&stream, row, n);
+  before = read_resident ();
+  push_many (&stream, row, n);
+  after = read_resident ();
+  g_test_message ("%u buffers took %ld bytes", n, (long) (after - before));
+  g_assert_cmpuint (after, <=, before + n + 1024 * 1024);
+}
+
+/* The address sanitizer keeps what was freed for a while. */
+static gboolean
+skip_soak (void)
+{
+#ifdef __SANITIZE_ADDRESS__
+  g_test_skip ("freed memory is kept by the address sanitizer");
+  return TRUE;
+#else
+  return FALSE;
+#endif
+}
+
+static void
+test_soak_encoder (void)
+{
+  g_auto (Stream) stream =
+      stream_new ("saeencoder", "dict-size", 64, "top-k", 4, NULL);
+
+  if (!skip_soak ())
+    soak (stream, "float32", "16:1", D * 4);
+}
+
+static void
+test_soak_trainer (void)
+{
+  g_auto (Stream) stream =
+      stream_new ("saetrainer", "dict-size", 64, "top-k", 4, NULL);
+
+  if (!skip_soak ())
+    soak (stream, "float32", "16:1", D * 4);
+}
+
+/* --- denormals ------------------------------------------------------------ */
+
+/* The streaming thread's way with them is not ours to change. */
+static void
+test_denormals (void)
+{
+#ifdef __SSE__
+  static const gchar *const elements[] = {"saeencoder", "saetrainer"};
+  float tiny[40 * D];
+
+  for (guint i = 0; i < G_N_ELEMENTS (tiny); i++)
+    tiny[i] = 1e-40f * (float) (i % 7);
+  for (guint i = 0; i < G_N_ELEMENTS (elements); i++)
+    for (guint flush_to_zero = 0; flush_to_zero < 2; flush_to_zero++) {
+      g_auto (Stream) stream =
+          stream_new (elements[i], "dict-size", 64, "top-k", 4, NULL);
+      unsigned int normal = _mm_getcsr () & 0xffc0u, before, after;
+      stream_send_dims (&stream, "float32", "16:40");
+      _mm_setcsr (flush_to_zero ? normal | 0x8040u : normal);
+      before = _mm_getcsr () & 0xffc0u; /* the rest are sticky flags */
+      stream_push_floats (&stream, tiny, G_N_ELEMENTS (tiny));
+      gst_harness_push_event (stream.harness, gst_event_new_eos ());
+      after = _mm_getcsr () & 0xffc0u;
+      _mm_setcsr (normal);
+      g_assert_cmphex (after, ==, before);
+      stream_expect_no_error (&stream);
+    }
+#else
+  g_test_skip ("no MXCSR");
+#endif
+}
+
 int
 main (int argc, char **argv)
 {
@@ -144,5 +264,8 @@ main (int argc, char **argv)
   g_test_add_func ("/stress/properties/saeencoder", test_encoder);
   g_test_add_func ("/stress/properties/saedecoder", test_decoder);
   g_test_add_func ("/stress/properties/saetrainer", test_trainer);
+  g_test_add_func ("/stress/soak/saeencoder", test_soak_encoder);
+  g_test_add_func ("/stress/soak/saetrainer", test_soak_trainer);
+  g_test_add_func ("/stress/denormals-leave-mxcsr", test_denormals);
   return stream_run_tests ();
 }
