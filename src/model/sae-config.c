@@ -48,6 +48,8 @@ sae_config_copy (const SaeConfig *config)
  * sae_config_free:
  * @config: (transfer full): a configuration
  *
+ * Frees a configuration.
+ *
  * Since: 0.1
  */
 void

@@ -237,6 +237,8 @@ sae_latents_ref (SaeLatents *latents)
  * sae_latents_unref:
  * @latents: (transfer full): latents
  *
+ * Drops a reference; the last one frees the memory.
+ *
  * Since: 0.1
  */
 void

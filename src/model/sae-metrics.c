@@ -29,6 +29,8 @@ sae_metrics_copy (const SaeMetrics *metrics)
  * sae_metrics_free:
  * @metrics: (transfer full): metrics
  *
+ * Frees metrics.
+ *
  * Since: 0.1
  */
 void

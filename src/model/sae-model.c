@@ -323,6 +323,8 @@ sae_model_ref (SaeModel *model)
  * sae_model_unref:
  * @model: (transfer full): a model
  *
+ * Drops a reference; the last one frees the memory.
+ *
  * Since: 0.1
  */
 void

@@ -134,6 +134,8 @@ sae_workspace_unref (SaeWorkspace *workspace)
  * @zero: %TRUE to give rows with a NaN or an infinity no latents, %FALSE to
  *   fail the whole call with %SAE_ERROR_NON_FINITE (the default)
  *
+ * Chooses what happens to rows that cannot be encoded.
+ *
  * Since: 0.1
  */
 void
