@@ -78,7 +78,7 @@ static const Option options_table[] = {
   { "beta1", "Decay of Adam's first moment",
     KIND_DOUBLE, AT (beta1), 0, LARGEST_BETA, 0.9 },
   { "beta2", "Decay of Adam's second moment",
-    KIND_DOUBLE, AT (beta2), 0, LARGEST_BETA, 0.999 },
+    KIND_DOUBLE, AT (beta2), 0, LARGEST_BETA, 0.99 },
   { "epsilon", "Adam's epsilon",
     KIND_DOUBLE, AT (epsilon), SMALLEST_EPSILON, 1, 1e-8 },
   { "learning-rate", "Learning rate before warm-up and schedule "
