@@ -132,6 +132,48 @@ dots (const float *x, size_t ld_x, size_t n_x, const float *w, size_t ld_w,
       out[r * ld_out + i] = dot (x + r * ld_x, w + i * ld_w, d);
 }
 
+/* 64 columns stay in eight registers over all rows. */
+static void
+combine_64 (float *y, const float *values, const uint32_t *index, size_t n,
+    const float *rows, size_t ld)
+{
+  __m256 s0 = _mm256_setzero_ps (), s1 = s0, s2 = s0, s3 = s0;
+  __m256 s4 = s0, s5 = s0, s6 = s0, s7 = s0;
+
+  for (size_t i = 0; i < n; i++) {
+    const float *row = rows + index[i] * ld;
+    __m256 v = _mm256_set1_ps (values[i]);
+    s0 = _mm256_fmadd_ps (v, _mm256_loadu_ps (row), s0);
+    s1 = _mm256_fmadd_ps (v, _mm256_loadu_ps (row + 8), s1);
+    s2 = _mm256_fmadd_ps (v, _mm256_loadu_ps (row + 16), s2);
+    s3 = _mm256_fmadd_ps (v, _mm256_loadu_ps (row + 24), s3);
+    s4 = _mm256_fmadd_ps (v, _mm256_loadu_ps (row + 32), s4);
+    s5 = _mm256_fmadd_ps (v, _mm256_loadu_ps (row + 40), s5);
+    s6 = _mm256_fmadd_ps (v, _mm256_loadu_ps (row + 48), s6);
+    s7 = _mm256_fmadd_ps (v, _mm256_loadu_ps (row + 56), s7);
+  }
+  _mm256_storeu_ps (y, s0);
+  _mm256_storeu_ps (y + 8, s1);
+  _mm256_storeu_ps (y + 16, s2);
+  _mm256_storeu_ps (y + 24, s3);
+  _mm256_storeu_ps (y + 32, s4);
+  _mm256_storeu_ps (y + 40, s5);
+  _mm256_storeu_ps (y + 48, s6);
+  _mm256_storeu_ps (y + 56, s7);
+}
+
+static void
+combine_avx2 (float *y, size_t d, const float *values, const uint32_t *index,
+    size_t n, const float *rows, size_t ld)
+{
+  size_t j = 0;
+
+  for (; j + 64 <= d; j += 64)
+    combine_64 (y + j, values, index, n, rows + j, ld);
+  if (j < d)
+    combine (y + j, d - j, values, index, n, rows + j, ld);
+}
+
 /* Most blocks have nothing above a settled threshold: look at eight at once. */
 static size_t
 select_above_avx2 (const float *scores, size_t n, float threshold,
@@ -158,7 +200,7 @@ const SaeKernels sae_kernels_avx2 = {
     .name = "avx2",
     .dot = dot,
     .dots = dots,
-    .combine = combine,
+    .combine = combine_avx2,
     .select_above = select_above_avx2,
     SAE_ELEMENTWISE_ENTRIES,
 };
