@@ -3,30 +3,17 @@
 
 #include <string.h>
 
+#include "gstsaechoice.h"
 #include "gstsaecodes.h"
 #include "gstsaefloats.h"
 #include "gstsaepool.h"
-#include "sae-enum-types.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_filter_debug);
 #define GST_CAT_DEFAULT sae_filter_debug
 
-#define DEFAULT_DICT_SIZE 4096
-#define DEFAULT_TOP_K 32
-
-/* What the user wants of the model. */
-typedef struct {
-  SaeConfig wanted; /* as set; 0 and auto where nothing was */
-  gboolean ties_set;
-  gboolean pre_bias_set;
-} Choice;
-
 typedef struct {
   /* properties; object lock */
-  Choice choice;
-  gchar *location;
-  guint64 seed;
-  guint n_threads;
+  GstSaeChoice choice;
 
   /* set in start, used by the streaming thread */
   SaeModel *model;  /* NULL until the sizes of an untrained one are known */
@@ -46,19 +33,6 @@ typedef struct {
   gsize scratch_size;
 } GstSaeFilterPrivate;
 
-enum {
-  PROP_0,
-  PROP_INPUT_SIZE,
-  PROP_DICT_SIZE,
-  PROP_TOP_K,
-  PROP_SPARSITY,
-  PROP_TIES,
-  PROP_PRE_BIAS,
-  PROP_LOCATION,
-  PROP_SEED,
-  PROP_N_THREADS,
-};
-
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstSaeFilter, gst_sae_filter,
     GST_TYPE_BASE_TRANSFORM)
 
@@ -72,41 +46,8 @@ gst_sae_filter_set_property (GObject *object, guint id, const GValue *value,
   GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (object));
 
   GST_OBJECT_LOCK (object);
-  switch (id) {
-    case PROP_INPUT_SIZE:
-      priv->choice.wanted.d_in = g_value_get_uint (value);
-      break;
-    case PROP_DICT_SIZE:
-      priv->choice.wanted.d_sae = g_value_get_uint (value);
-      break;
-    case PROP_TOP_K:
-      priv->choice.wanted.k = g_value_get_uint (value);
-      break;
-    case PROP_SPARSITY:
-      priv->choice.wanted.sparsity = g_value_get_enum (value);
-      break;
-    case PROP_TIES:
-      priv->choice.wanted.ties = g_value_get_enum (value);
-      priv->choice.ties_set = TRUE;
-      break;
-    case PROP_PRE_BIAS:
-      priv->choice.wanted.pre_bias = g_value_get_boolean (value);
-      priv->choice.pre_bias_set = TRUE;
-      break;
-    case PROP_LOCATION:
-      g_free (priv->location);
-      priv->location = g_value_dup_string (value);
-      break;
-    case PROP_SEED:
-      priv->seed = g_value_get_uint64 (value);
-      break;
-    case PROP_N_THREADS:
-      priv->n_threads = g_value_get_uint (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  if (!gst_sae_choice_set (&priv->choice, id, value))
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   GST_OBJECT_UNLOCK (object);
 }
 
@@ -117,143 +58,23 @@ gst_sae_filter_get_property (GObject *object, guint id, GValue *value,
   GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (object));
 
   GST_OBJECT_LOCK (object);
-  switch (id) {
-    case PROP_INPUT_SIZE:
-      g_value_set_uint (value, priv->choice.wanted.d_in);
-      break;
-    case PROP_DICT_SIZE:
-      g_value_set_uint (value, priv->choice.wanted.d_sae);
-      break;
-    case PROP_TOP_K:
-      g_value_set_uint (value, priv->choice.wanted.k);
-      break;
-    case PROP_SPARSITY:
-      g_value_set_enum (value, priv->choice.wanted.sparsity);
-      break;
-    case PROP_TIES:
-      g_value_set_enum (value, priv->choice.wanted.ties);
-      break;
-    case PROP_PRE_BIAS:
-      g_value_set_boolean (value, priv->choice.wanted.pre_bias);
-      break;
-    case PROP_LOCATION:
-      g_value_set_string (value, priv->location);
-      break;
-    case PROP_SEED:
-      g_value_set_uint64 (value, priv->seed);
-      break;
-    case PROP_N_THREADS:
-      g_value_set_uint (value, priv->n_threads);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  if (!gst_sae_choice_get (&priv->choice, id, value))
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   GST_OBJECT_UNLOCK (object);
 }
 
-static const gchar *
-nick_of (GType type, gint value)
-{
-  g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
-
-  return g_enum_get_value (enum_class, value)->value_nick;
-}
-
 static gboolean
-check_size (const gchar *name, guint wanted, guint has, GError **error)
-{
-  if (!wanted || wanted == has)
-    return TRUE;
-  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-      "%s: set to %u, but the model has %u", name, wanted, has);
-  return FALSE;
-}
-
-/* What was set must be what the model has. */
-static gboolean
-check_wanted (const Choice *choice, const SaeConfig *has, GError **error)
-{
-  const SaeConfig *wanted = &choice->wanted;
-
-  if (!check_size ("input-size", wanted->d_in, has->d_in, error) ||
-      !check_size ("dict-size", wanted->d_sae, has->d_sae, error))
-    return FALSE;
-  if (wanted->sparsity && wanted->sparsity != has->sparsity) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "sparsity: set to %s, but the model is %s",
-        nick_of (SAE_TYPE_SPARSITY, wanted->sparsity),
-        nick_of (SAE_TYPE_SPARSITY, has->sparsity));
-    return FALSE;
-  }
-  if (wanted->k && has->sparsity != SAE_SPARSITY_TOP_K) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "top-k: set to %u, but the model is %s", wanted->k,
-        nick_of (SAE_TYPE_SPARSITY, has->sparsity));
-    return FALSE;
-  }
-  if (choice->pre_bias_set && !wanted->pre_bias != !has->pre_bias) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "pre-bias: set to %s, but the model has %s",
-        wanted->pre_bias ? "true" : "false", has->pre_bias ? "true" : "false");
-    return FALSE;
-  }
-  return TRUE;
-}
-
-/* Another k or another rule for ties is allowed on a loaded model. */
-static SaeModel *
-adapt_model (GstSaeFilter *self, SaeModel *model, const Choice *choice,
+load_model (GstSaeFilterPrivate *priv, const GstSaeChoice *choice,
     GError **error)
 {
-  const SaeConfig *wanted = &choice->wanted;
-  g_autoptr (SaeConfig) has = sae_model_get_config (model);
-  guint k = wanted->k ? wanted->k : has->k;
-  SaeTies ties = choice->ties_set ? wanted->ties : has->ties;
-
-  if (has->sparsity != SAE_SPARSITY_TOP_K || (k == has->k && ties == has->ties))
-    return sae_model_ref (model);
-  GST_INFO_OBJECT (self, "the model's top-k is %u, running it with %u", has->k,
-      k);
-  return sae_model_with_top_k (model, k, ties, error);
-}
-
-static gboolean
-load_model (GstSaeFilter *self, const gchar *location, const Choice *choice,
-    GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  g_autoptr (SaeModel) model = sae_model_load (location, error);
   g_autoptr (SaeConfig) config = NULL;
 
-  if (!model)
-    return FALSE;
-  config = sae_model_get_config (model);
-  if (!check_wanted (choice, config, error))
-    return FALSE;
-  priv->model = adapt_model (self, model, choice, error);
+  priv->model = gst_sae_choice_load (choice, error);
   if (!priv->model)
     return FALSE;
-  sae_config_free (g_steal_pointer (&config));
   config = sae_model_get_config (priv->model);
   priv->config = *config;
   return TRUE;
-}
-
-static SaeConfig
-config_of_untrained (const SaeConfig *wanted)
-{
-  SaeConfig config = *wanted;
-
-  if (config.d_sae == 0)
-    config.d_sae = DEFAULT_DICT_SIZE;
-  if (config.sparsity == SAE_SPARSITY_AUTO)
-    config.sparsity = SAE_SPARSITY_TOP_K;
-  if (config.k == 0)
-    config.k = MIN (DEFAULT_TOP_K, config.d_sae);
-  if (config.sparsity != SAE_SPARSITY_TOP_K)
-    config.k = 0;
-  return config;
 }
 
 static gboolean
@@ -261,25 +82,26 @@ gst_sae_filter_start (GstBaseTransform *trans)
 {
   GstSaeFilter *self = GST_SAE_FILTER (trans);
   GstSaeFilterPrivate *priv = PRIVATE (self);
-  g_autofree gchar *location = NULL;
   GError *error = NULL;
-  Choice choice;
+  GstSaeChoice choice;
+  gboolean ok = TRUE;
 
   GST_OBJECT_LOCK (self);
-  location = g_strdup (priv->location);
-  choice = priv->choice;
-  priv->workspace = sae_workspace_new (priv->n_threads);
+  gst_sae_choice_copy (&priv->choice, &choice);
   GST_OBJECT_UNLOCK (self);
 
-  if (!location) {
-    priv->config = config_of_untrained (&choice.wanted);
-  } else if (!load_model (self, location, &choice, &error)) {
-    g_clear_pointer (&priv->workspace, sae_workspace_unref);
-    gst_sae_element_post_error (GST_ELEMENT (self), "Cannot load the model",
-        error);
-    return FALSE;
-  }
-  return TRUE;
+  priv->workspace = sae_workspace_new (choice.n_threads);
+  if (choice.location)
+    ok = load_model (priv, &choice, &error);
+  else
+    priv->config = gst_sae_choice_untrained (&choice);
+  gst_sae_choice_clear (&choice);
+  if (ok)
+    return TRUE;
+  g_clear_pointer (&priv->workspace, sae_workspace_unref);
+  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot load the model",
+      error);
+  return FALSE;
 }
 
 static void
@@ -317,7 +139,7 @@ ensure_model (GstSaeFilter *self, GError **error)
   if (priv->model)
     return TRUE;
   GST_OBJECT_LOCK (self);
-  seed = priv->seed;
+  seed = priv->choice.seed;
   GST_OBJECT_UNLOCK (self);
   priv->model = sae_model_new (&priv->config, seed, SAE_INIT_TIED, error);
   if (priv->model)
@@ -845,57 +667,8 @@ gst_sae_filter_finalize (GObject *object)
   gst_sae_reader_clear (&priv->reader);
   gst_sae_floats_clear (&priv->floats);
   g_free (priv->scratch);
-  g_free (priv->location);
+  gst_sae_choice_clear (&priv->choice);
   G_OBJECT_CLASS (gst_sae_filter_parent_class)->finalize (object);
-}
-
-static void
-install_properties (GObjectClass *klass)
-{
-  GParamFlags flags =
-      (GParamFlags) (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-                     GST_PARAM_MUTABLE_READY);
-
-  g_object_class_install_property (klass, PROP_INPUT_SIZE,
-      g_param_spec_uint ("input-size", "Input size",
-          "Width of a row of activations (0 = from the model or the caps)", 0,
-          1 << 28, 0, flags));
-  g_object_class_install_property (klass, PROP_DICT_SIZE,
-      g_param_spec_uint ("dict-size", "Dictionary size",
-          "Number of latents (0 = from the model, else 4096)", 0, 1 << 28, 0,
-          flags));
-  g_object_class_install_property (klass, PROP_TOP_K,
-      g_param_spec_uint ("top-k", "Top k",
-          "Latents kept per row; may differ from the model's "
-          "(0 = from the model, else 32)",
-          0, 1 << 28, 0, flags));
-  g_object_class_install_property (klass, PROP_SPARSITY,
-      g_param_spec_enum ("sparsity", "Sparsity",
-          "How pre-activations become sparse (auto = from the model, else "
-          "top-k)",
-          SAE_TYPE_SPARSITY, SAE_SPARSITY_AUTO, flags));
-  g_object_class_install_property (klass, PROP_TIES,
-      g_param_spec_enum ("ties", "Ties",
-          "What top-k does with equal values; when set it overrides the "
-          "model's",
-          SAE_TYPE_TIES, SAE_TIES_LOWEST_INDEX, flags));
-  g_object_class_install_property (klass, PROP_PRE_BIAS,
-      g_param_spec_boolean ("pre-bias", "Pre-bias",
-          "Subtract b_dec from the input before encoding (unset = as the model "
-          "does)",
-          FALSE, flags));
-  g_object_class_install_property (klass, PROP_LOCATION,
-      g_param_spec_string ("location", "Location",
-          "Folder of the dictionary: cfg.json and sae_weights.safetensors",
-          NULL, flags));
-  g_object_class_install_property (klass, PROP_SEED,
-      g_param_spec_uint64 ("seed", "Seed",
-          "Random start of the untrained model that is used without location",
-          0, G_MAXUINT64, 0, flags));
-  g_object_class_install_property (klass, PROP_N_THREADS,
-      g_param_spec_uint ("n-threads", "Threads",
-          "Threads for the mathematics (0 = one each processor)", 0, 1024, 0,
-          flags));
 }
 
 static void
@@ -910,7 +683,7 @@ gst_sae_filter_class_init (GstSaeFilterClass *klass)
   object_class->set_property = gst_sae_filter_set_property;
   object_class->get_property = gst_sae_filter_get_property;
   object_class->finalize = gst_sae_filter_finalize;
-  install_properties (object_class);
+  gst_sae_choice_install (object_class);
 
   trans_class->start = gst_sae_filter_start;
   trans_class->stop = gst_sae_filter_stop;
@@ -925,8 +698,6 @@ gst_sae_filter_class_init (GstSaeFilterClass *klass)
   trans_class->passthrough_on_same_caps = FALSE;
 
   gst_type_mark_as_plugin_api (GST_TYPE_SAE_FILTER, 0);
-  gst_type_mark_as_plugin_api (SAE_TYPE_SPARSITY, 0);
-  gst_type_mark_as_plugin_api (SAE_TYPE_TIES, 0);
 }
 
 static void

@@ -30,6 +30,8 @@
 #include "gstsaecodes.h"
 #include "gstsaefloats.h"
 #include "gstsaelength.h"
+#include "gstsaemirror.h"
+#include "gstsaespan.h"
 #include "gstsaestats.h"
 #include "gstsaetensors.h"
 #include "layouts.h"
@@ -69,10 +71,10 @@ struct _GstSaeTrainer {
   gboolean started;
   GstSaeTensor run[2]; /* of the last buffer that fitted the run */
   guint n_run;
-  guint64 saved_steps;     /* steps in what was last written */
-  guint64 failed_steps;    /* steps in what could last not be written */
-  gint64 last_stats;       /* monotonic µs */
-  GstClockTime begin, end; /* of the rows since then, where they have times */
+  guint64 saved_steps;  /* steps in what was last written */
+  guint64 failed_steps; /* steps in what could last not be written */
+  gint64 last_stats;    /* monotonic µs */
+  GstSaeSpan span;      /* of the rows since then */
   GstSaeReader reader;
   GstSaeFloats x, target;
   float *kept; /* rows that a mask leaves */
@@ -101,56 +103,6 @@ GST_ELEMENT_REGISTER_DEFINE (saetrainer, "saetrainer", GST_RANK_NONE,
     GST_TYPE_SAE_TRAINER)
 
 /* --- properties ----------------------------------------------------------- */
-
-/* The same property of the library's trainer, with GStreamer's flags: one more
- * option there is one more property here. */
-static GParamSpec *
-copy_pspec (GParamSpec *p)
-{
-  GParamFlags flags = p->flags & (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS);
-  const gchar *name = p->name, *blurb = g_param_spec_get_blurb (p);
-
-  if (p->flags & G_PARAM_WRITABLE)
-    flags |= p->flags & SAE_PARAM_LIVE ? GST_PARAM_MUTABLE_PLAYING
-                                       : GST_PARAM_MUTABLE_READY;
-  if (G_IS_PARAM_SPEC_UINT (p))
-    return g_param_spec_uint (name, NULL, blurb, G_PARAM_SPEC_UINT (p)->minimum,
-        G_PARAM_SPEC_UINT (p)->maximum, G_PARAM_SPEC_UINT (p)->default_value,
-        flags);
-  if (G_IS_PARAM_SPEC_UINT64 (p))
-    return g_param_spec_uint64 (name, NULL, blurb,
-        G_PARAM_SPEC_UINT64 (p)->minimum, G_PARAM_SPEC_UINT64 (p)->maximum,
-        G_PARAM_SPEC_UINT64 (p)->default_value, flags);
-  if (G_IS_PARAM_SPEC_INT64 (p))
-    return g_param_spec_int64 (name, NULL, blurb,
-        G_PARAM_SPEC_INT64 (p)->minimum, G_PARAM_SPEC_INT64 (p)->maximum,
-        G_PARAM_SPEC_INT64 (p)->default_value, flags);
-  if (G_IS_PARAM_SPEC_DOUBLE (p))
-    return g_param_spec_double (name, NULL, blurb,
-        G_PARAM_SPEC_DOUBLE (p)->minimum, G_PARAM_SPEC_DOUBLE (p)->maximum,
-        G_PARAM_SPEC_DOUBLE (p)->default_value,
-        flags | (p->flags & SAE_PARAM_LIVE ? GST_PARAM_CONTROLLABLE : 0));
-  if (G_IS_PARAM_SPEC_BOOLEAN (p))
-    return g_param_spec_boolean (name, NULL, blurb,
-        G_PARAM_SPEC_BOOLEAN (p)->default_value, flags);
-  g_assert (G_IS_PARAM_SPEC_ENUM (p));
-  gst_type_mark_as_plugin_api (p->value_type, 0);
-  return g_param_spec_enum (name, NULL, blurb, p->value_type,
-      G_PARAM_SPEC_ENUM (p)->default_value, flags);
-}
-
-static void
-install_trainer_properties (GObjectClass *object_class)
-{
-  g_autoptr (GTypeClass) trainer_class = g_type_class_ref (SAE_TYPE_TRAINER);
-  guint n;
-  g_autofree GParamSpec **pspecs =
-      g_object_class_list_properties (G_OBJECT_CLASS (trainer_class), &n);
-
-  for (guint i = 0; i < n; i++)
-    g_object_class_install_property (object_class, N_OWN_PROPS + i,
-        copy_pspec (pspecs[i]));
-}
 
 /* These stay with the element until the run starts, so that what the stream
  * told is not what the user set, and nobody changes it under a run. TRUE when
@@ -359,40 +311,6 @@ finish (GstSaeTrainer *self)
 
 /* --- statistics ----------------------------------------------------------- */
 
-/* The times that level and friends tell; none for streams without. */
-static void
-add_times (GstSaeTrainer *self, GstStructure *s)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-
-  if (!GST_CLOCK_TIME_IS_VALID (self->begin) ||
-      segment->format != GST_FORMAT_TIME)
-    return;
-  gst_structure_set (s, "timestamp", GST_TYPE_CLOCK_TIME, self->begin,
-      "endtime", GST_TYPE_CLOCK_TIME, self->end, "duration",
-      GST_TYPE_CLOCK_TIME, self->end - self->begin, "stream-time",
-      GST_TYPE_CLOCK_TIME,
-      gst_segment_to_stream_time (segment, GST_FORMAT_TIME, self->begin),
-      "running-time", GST_TYPE_CLOCK_TIME,
-      gst_segment_to_running_time (segment, GST_FORMAT_TIME, self->begin),
-      NULL);
-}
-
-static void
-note_times (GstSaeTrainer *self, GstBuffer *buffer)
-{
-  GstClockTime begin = GST_BUFFER_PTS (buffer), end = begin;
-
-  if (!GST_CLOCK_TIME_IS_VALID (begin))
-    return;
-  if (GST_BUFFER_DURATION_IS_VALID (buffer))
-    end += GST_BUFFER_DURATION (buffer);
-  if (!GST_CLOCK_TIME_IS_VALID (self->begin) || begin < self->begin)
-    self->begin = begin;
-  if (!GST_CLOCK_TIME_IS_VALID (self->end) || end > self->end)
-    self->end = end;
-}
-
 static void
 post_stats (GstSaeTrainer *self, gboolean final)
 {
@@ -405,8 +323,8 @@ post_stats (GstSaeTrainer *self, gboolean final)
       G_TYPE_BOOLEAN, final, "dropped-rows", G_TYPE_UINT64, self->dropped_rows,
       "total", GST_TYPE_STRUCTURE, all, NULL);
   gst_structure_free (all);
-  add_times (self, s);
-  self->begin = self->end = GST_CLOCK_TIME_NONE;
+  gst_sae_span_write (&self->span, &GST_BASE_TRANSFORM (self)->segment, s);
+  gst_sae_span_reset (&self->span);
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_element (GST_OBJECT (self), s));
   self->last_stats = g_get_monotonic_time ();
@@ -463,7 +381,7 @@ gst_sae_trainer_start (GstBaseTransform *trans)
   self->failed_steps = G_MAXUINT64;
   self->last_stats = 0;
   self->dropped_rows = 0;
-  self->begin = self->end = GST_CLOCK_TIME_NONE;
+  gst_sae_span_reset (&self->span);
   if (check_settings (self, &error))
     return TRUE;
   gst_sae_element_post_error (GST_ELEMENT (self), "Cannot start", error);
@@ -778,7 +696,7 @@ gst_sae_trainer_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     fail (self, "Cannot train on the buffer", error);
     return GST_FLOW_ERROR;
   }
-  note_times (self, buffer);
+  gst_sae_span_add (&self->span, buffer);
   post_stats_when_due (self);
   return GST_FLOW_OK;
 }
@@ -878,7 +796,7 @@ gst_sae_trainer_class_init (GstSaeTrainerClass *klass)
   object_class->get_property = gst_sae_trainer_get_property;
   object_class->finalize = gst_sae_trainer_finalize;
   install_own_properties (object_class);
-  install_trainer_properties (object_class);
+  gst_sae_mirror_properties (object_class, N_OWN_PROPS, SAE_TYPE_TRAINER);
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);

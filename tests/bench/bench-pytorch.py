@@ -97,7 +97,10 @@ def rate_at(row, total):
 
 def train(sae, x, options):
     optimizer = torch.optim.Adam(
-        sae.parameters(), lr=options.learning_rate, fused=options.fused
+        sae.parameters(),
+        lr=options.learning_rate,
+        betas=(0.9, 0.99),
+        fused=options.fused,
     )
     forward = sae if options.way == "dense" else sae.forward_gathered
     total, row, steps = len(x) * options.epochs, 0, 0

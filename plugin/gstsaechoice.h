@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Which model an element runs: the properties that say so, and what follows
+ * from them. */
+#pragma once
+
+#include <gst/gst.h>
+
+#include "sae-model.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  SaeConfig wanted; /* as set; 0 and auto where nothing was */
+  gboolean ties_set;
+  gboolean pre_bias_set;
+  gchar *location;
+  guint64 seed;
+  guint n_threads;
+} GstSaeChoice;
+
+/* Properties with ids from 1 on; first one that is free. */
+guint gst_sae_choice_install (GObjectClass *klass);
+/* FALSE for an id that is none of them. Needs the lock that guards @choice. */
+gboolean
+gst_sae_choice_set (GstSaeChoice *choice, guint id, const GValue *value);
+gboolean
+gst_sae_choice_get (const GstSaeChoice *choice, guint id, GValue *value);
+
+void gst_sae_choice_copy (const GstSaeChoice *choice, GstSaeChoice *copy);
+void gst_sae_choice_clear (GstSaeChoice *choice);
+
+/* Loads the model at the location. Whatever was set must be what it has; only
+ * another k and another rule for ties are allowed. (transfer full) */
+SaeModel *gst_sae_choice_load (const GstSaeChoice *choice, GError **error);
+
+/* What an untrained model is, without a location. d_in is 0 unless set. */
+SaeConfig gst_sae_choice_untrained (const GstSaeChoice *choice);
+
+G_END_DECLS
