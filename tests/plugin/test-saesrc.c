@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <glib/gstdio.h>
@@ -469,6 +470,7 @@ test_errors (Scratch *scratch, gconstpointer data)
   g_autofree gchar *indices = save (scratch, "c.npy", "<u4", 0, 3);
   g_autofree gchar *flat = scratch_path (scratch, "flat.npy");
   g_autofree gchar *pattern = scratch_path (scratch, "%s.npy");
+  g_autofree gchar *fifo = scratch_path (scratch, "fifo.npy");
   g_autoptr (GByteArray) one = g_byte_array_new ();
 
   rows_append_header (one, "<f4", "(5,)");
@@ -480,6 +482,9 @@ test_errors (Scratch *scratch, gconstpointer data)
       "missing.npy", "No such file");
   expect_failure (pattern, "", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
       "%s.npy", "exactly one");
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+  expect_failure (fifo, "", GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
+      "fifo.npy", "regular file");
   expect_failure (bytes, "", GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE,
       "b.npy", "file has uint8");
   expect_failure (indices, "", GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE,
