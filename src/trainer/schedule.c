@@ -14,8 +14,7 @@ sae_schedule_default_rate (const SaeTrainerOptions *options)
 {
   if (options->optimizer == SAE_OPTIMIZER_ADAM)
     return 2e-3 * sqrt (6144.0 / options->d_sae);
-  return options->reduction == SAE_REDUCTION_MEAN ? 5.0
-                                                  : 5.0 / options->d_out;
+  return options->reduction == SAE_REDUCTION_MEAN ? 5.0 : 5.0 / options->d_out;
 }
 
 static double
