@@ -701,6 +701,26 @@ gst_sae_trainer_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
   return GST_FLOW_OK;
 }
 
+/* A run that comes to its end without a step leaves nothing behind; somebody
+ * waits for a dictionary. */
+static void
+warn_if_untrained (GstSaeTrainer *self)
+{
+  g_autofree gchar *location = dup_location (self);
+  g_autoptr (SaeMetrics) total = sae_trainer_get_metrics (self->trainer);
+  gboolean frozen;
+
+  g_object_get (self->trainer, "frozen", &frozen, NULL);
+  if (!location || frozen || total->steps > 0)
+    return;
+  GST_ELEMENT_WARNING (self, STREAM, FAILED,
+      ("Nothing was trained, and nothing was written."),
+      ("%s: expected rows to train on, got none; %" G_GUINT64_FORMAT
+       " rows were skipped because of a NaN or an infinity or a gradient "
+       "too large for float32",
+          location, total->skipped_rows));
+}
+
 static gboolean
 gst_sae_trainer_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
@@ -715,6 +735,7 @@ gst_sae_trainer_sink_event (GstBaseTransform *trans, GstEvent *event)
       break;
     case GST_EVENT_EOS:
       finish (self);
+      warn_if_untrained (self);
       post_stats (self, TRUE);
       break;
     case GST_EVENT_FLUSH_STOP:

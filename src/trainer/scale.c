@@ -7,6 +7,8 @@
 /* A squared norm beyond so many times the usual one is a fault of the stream
  * and must not set the scale of everything else. */
 #define OUTLIER 1e6
+/* Share of their size by which rows must differ to count as different. */
+#define CONSTANT 1e-7
 
 static double
 squared_norm (const float *row, guint d)
@@ -52,22 +54,35 @@ squared_distance (const double *mean, const float *row, guint d)
   return sum;
 }
 
+static double
+power_of_two (double rms)
+{
+  return exp2 (CLAMP (round (log2 (rms)), -120, 120));
+}
+
 double
 sae_scale_of (const float *x, gsize n, guint d, double *mean)
 {
-  double limit = outlier_limit (x, n, d), rows = 0, sum2 = 0, rms;
+  double limit = outlier_limit (x, n, d), rows = 0, sum2 = 0, all2 = 0;
 
   memset (mean, 0, d * sizeof *mean);
-  for (gsize r = 0; r < n; r++)
-    if (squared_norm (x + r * d, d) <= limit) {
-      add_row (mean, x + r * d, d);
-      rows++;
-    }
+  for (gsize r = 0; r < n; r++) {
+    double norm2 = squared_norm (x + r * d, d);
+    if (norm2 > limit)
+      continue;
+    add_row (mean, x + r * d, d);
+    all2 += norm2;
+    rows++;
+  }
   for (guint j = 0; j < d; j++)
     mean[j] /= MAX (rows, 1);
   for (gsize r = 0; r < n; r++)
     if (squared_norm (x + r * d, d) <= limit)
       sum2 += squared_distance (mean, x + r * d, d);
-  rms = sqrt (sum2 / (MAX (rows, 1) * d));
-  return rms > 0 ? exp2 (CLAMP (round (log2 (rms)), -120, 120)) : 1.0;
+  if (all2 == 0)
+    return 1.0;
+  /* What is left of constant rows is the rounding of their mean. */
+  if (sqrt (sum2) < CONSTANT * sqrt (all2))
+    sum2 = all2;
+  return power_of_two (sqrt (sum2 / (rows * d)));
 }

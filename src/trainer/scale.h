@@ -7,7 +7,8 @@
 #define SAE_SCALE_ROWS 8192
 
 /* Mean of the rows @x [n, d] into @mean [d], and as the result the power of two
- * next to the root mean square of what is left: 2^round (log2 rms); 1 for
- * constant rows. Rows whose squared norm is a million times the usual one are
- * left out: faults of the stream, not its scale. */
+ * next to the root mean square of what is left: 2^round (log2 rms). Of
+ * constant rows it is that of the rows themselves, and 1 of none. Rows whose
+ * squared norm is a million times the usual one are left out: faults of the
+ * stream, not its scale. */
 double sae_scale_of (const float *x, gsize n, guint d, double *mean);

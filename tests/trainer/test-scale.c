@@ -145,9 +145,16 @@ test_scale_ends (void)
   const float constant[] = {7, 7, 7, 7};
   const float huge[] = {3e38f, -3e38f, -3e38f, 3e38f};
   const float tiny[] = {1e-45f, 0, 0, 1e-45f};
+  /* their mean is rounded in float64 too */
+  const float constants[] = {1e30f, 0.1f, 1e30f, 0.1f, 1e30f, 0.1f};
+  const float zeros[4] = {0};
   double mean[2], scale;
 
-  g_assert_cmpfloat (sae_scale_of (constant, 2, 2, mean), ==, 1);
+  /* constant rows: their own size, 2^round (log2 7) */
+  g_assert_cmpfloat (sae_scale_of (constant, 2, 2, mean), ==, 8);
+  g_assert_cmpfloat (sae_scale_of (constants, 3, 2, mean), ==,
+      exp2 (round (log2 (1e30 / sqrt (2)))));
+  g_assert_cmpfloat (sae_scale_of (zeros, 2, 2, mean), ==, 1);
   g_assert_cmpfloat (sae_scale_of (constant, 0, 2, mean), ==, 1);
   scale = sae_scale_of (huge, 2, 2, mean);
   g_assert_true (isfinite ((float) scale) && isfinite ((float) (1 / scale)));
