@@ -5,6 +5,14 @@
 
 #include <math.h>
 
+/* 2e-3 at 6,144 latents, falling with the root of their number as the published
+ * defaults do (Gao et al. 2024). */
+static double
+default_rate (const SaeTrainerOptions *options)
+{
+  return 2e-3 * sqrt (6144.0 / options->d_sae);
+}
+
 static SaeOptimizerConstants
 prepare (const SaeTrainerOptions *options, guint64 step, double rate)
 {
@@ -33,6 +41,7 @@ update (const SaeOptimizerConstants *constants, float *w,
 const SaeOptimizerRule sae_optimizer_adam = {
     .optimizer = SAE_OPTIMIZER_ADAM,
     .n_moments = 2,
+    .default_rate = default_rate,
     .prepare = prepare,
     .update = update,
 };

@@ -4,6 +4,14 @@
  * 2013, with the rate outside as PyTorch has it). */
 #include "optimizer.h"
 
+/* With the mean reduction, a stream scaled to unit variance has gradients of
+ * order 1/d_out. */
+static double
+default_rate (const SaeTrainerOptions *options)
+{
+  return options->reduction == SAE_REDUCTION_MEAN ? 5.0 : 5.0 / options->d_out;
+}
+
 static SaeOptimizerConstants
 prepare (const SaeTrainerOptions *options, guint64 step, double rate)
 {
@@ -23,6 +31,7 @@ update (const SaeOptimizerConstants *constants, float *w,
 const SaeOptimizerRule sae_optimizer_sgd = {
     .optimizer = SAE_OPTIMIZER_SGD,
     .n_moments = 1,
+    .default_rate = default_rate,
     .prepare = prepare,
     .update = update,
 };

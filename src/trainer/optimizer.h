@@ -22,6 +22,8 @@ typedef struct {
 typedef struct {
   SaeOptimizer optimizer;
   guint n_moments; /* arrays of state, each as large as the parameters */
+  /* Learning rate for @options (resolved else) whose own is 0. */
+  double (*default_rate) (const SaeTrainerOptions *options);
   /* @step counts from 1. */
   SaeOptimizerConstants (
       *prepare) (const SaeTrainerOptions *options, guint64 step, double rate);

@@ -5,9 +5,9 @@
 
 #include <math.h>
 
+#include "optimizer.h"
 #include "sae-enum-types.h"
 #include "sae-trainer.h"
-#include "schedule.h"
 #include "steering.h"
 
 /* What an option is kept as. */
@@ -256,7 +256,7 @@ sae_trainer_options_resolve (const SaeTrainerOptions *options)
   if (o.l1_coeff < 0)
     o.l1_coeff = o.steered ? sae_steering_start (&o) : 1e-3;
   if (o.learning_rate == 0)
-    o.learning_rate = sae_schedule_default_rate (&o);
+    o.learning_rate = sae_optimizer_find (o.optimizer)->default_rate (&o);
   if (o.warmup_rows < 0)
     o.warmup_rows =
         o.total_rows ? (gint64) MIN (o.total_rows / 20, G_MAXINT64) : 65536;

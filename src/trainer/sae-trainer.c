@@ -347,6 +347,22 @@ floats_of (GBytes *bytes)
   return bytes ? g_bytes_get_data (bytes, NULL) : NULL;
 }
 
+typedef gboolean (*Feed) (SaeBatch *batch, const float *x, const float *target,
+    gsize n_rows, GError **error);
+
+static gboolean
+feed (SaeTrainer *self, Feed to, GBytes *x, GBytes *target, GError **error)
+{
+  gboolean ok;
+  gsize n_rows;
+
+  g_mutex_lock (&self->lock);
+  ok = prepare (self, error) && count_rows (self, x, target, &n_rows, error) &&
+       to (&self->batch, floats_of (x), floats_of (target), n_rows, error);
+  g_mutex_unlock (&self->lock);
+  return ok;
+}
+
 /**
  * sae_trainer_step:
  * @trainer: a trainer
@@ -366,16 +382,7 @@ gboolean
 sae_trainer_step (SaeTrainer *trainer, GBytes *x, GBytes *target,
     GError **error)
 {
-  gboolean ok;
-  gsize n_rows;
-
-  g_mutex_lock (&trainer->lock);
-  ok = prepare (trainer, error) &&
-       count_rows (trainer, x, target, &n_rows, error) &&
-       sae_batch_step (&trainer->batch, floats_of (x), floats_of (target),
-           n_rows, error);
-  g_mutex_unlock (&trainer->lock);
-  return ok;
+  return feed (trainer, sae_batch_step, x, target, error);
 }
 
 /**
@@ -396,16 +403,7 @@ gboolean
 sae_trainer_push (SaeTrainer *trainer, GBytes *x, GBytes *target,
     GError **error)
 {
-  gboolean ok;
-  gsize n_rows;
-
-  g_mutex_lock (&trainer->lock);
-  ok = prepare (trainer, error) &&
-       count_rows (trainer, x, target, &n_rows, error) &&
-       sae_batch_push (&trainer->batch, floats_of (x), floats_of (target),
-           n_rows, error);
-  g_mutex_unlock (&trainer->lock);
-  return ok;
+  return feed (trainer, sae_batch_push, x, target, error);
 }
 
 /**

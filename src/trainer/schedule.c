@@ -6,17 +6,6 @@
 /* Share of the run at its end over which the linear schedule falls. */
 #define DECAY_SHARE 0.2
 
-/* Adam: 2e-3 at 6,144 latents, falling with the root of their number as the
- * published defaults do (Gao et al. 2024). SGD: the mean reduction of a
- * stream scaled to unit variance has gradients of order 1/d_out. */
-double
-sae_schedule_default_rate (const SaeTrainerOptions *options)
-{
-  if (options->optimizer == SAE_OPTIMIZER_ADAM)
-    return 2e-3 * sqrt (6144.0 / options->d_sae);
-  return options->reduction == SAE_REDUCTION_MEAN ? 5.0 : 5.0 / options->d_out;
-}
-
 static double
 decay (const SaeTrainerOptions *options, double progress, double warmup)
 {

@@ -3,9 +3,6 @@
 
 #include "options.h"
 
-/* Learning rate for @options whose own is 0. */
-double sae_schedule_default_rate (const SaeTrainerOptions *options);
-
 /* Effective learning rate of a step on rows @rows … @rows + @n − 1 of the run:
  * option × warm-up × schedule. @options are resolved. */
 double

@@ -4,6 +4,13 @@
 #include <math.h>
 
 #include "expect.h"
+#include "optimizer.h"
+
+static double
+default_rate (const SaeTrainerOptions *options)
+{
+  return sae_optimizer_find (options->optimizer)->default_rate (options);
+}
 
 static SaeTrainerOptions
 options_of (SaeSchedule schedule, gint64 warmup_rows, guint64 total_rows)
@@ -112,7 +119,7 @@ test_resolve (void)
   g_assert_cmpint (r.warmup_rows, ==, 65536);
   g_assert_cmpfloat (r.l1_coeff, ==, 1e-3);
   g_assert_false (r.steered);
-  g_assert_cmpfloat (r.learning_rate, ==, sae_schedule_default_rate (&r));
+  g_assert_cmpfloat (r.learning_rate, ==, default_rate (&r));
   o.total_rows = 1000;
   o.d_sae = 20;
   r = sae_trainer_options_resolve (&o);
@@ -135,10 +142,10 @@ static void
 test_default_rate (void)
 {
   SaeTrainerOptions o = {.d_in = 64, .d_out = 64, .d_sae = 1000};
-  double few = sae_schedule_default_rate (&o);
+  double few = default_rate (&o);
 
   o.d_sae = 4000;
-  expect_within ("rate", sae_schedule_default_rate (&o), few / 2, 1e-15);
+  expect_within ("rate", default_rate (&o), few / 2, 1e-15);
 }
 
 /* The sum over d_out has gradients d_out times those of the mean. */
@@ -150,10 +157,10 @@ test_default_rate_of_sgd (void)
       .d_sae = 1000,
       .optimizer = SAE_OPTIMIZER_SGD,
       .reduction = SAE_REDUCTION_MEAN};
-  double mean = sae_schedule_default_rate (&o);
+  double mean = default_rate (&o);
 
   o.reduction = SAE_REDUCTION_SUM;
-  g_assert_cmpfloat (sae_schedule_default_rate (&o), ==, mean / 64);
+  g_assert_cmpfloat (default_rate (&o), ==, mean / 64);
 }
 
 int
