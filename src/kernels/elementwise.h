@@ -55,6 +55,20 @@ select_above (const float *scores, size_t n, float threshold, uint32_t base,
   return count;
 }
 
+static size_t
+select_above_each (const float *scores, const float *thresholds, size_t n,
+    uint32_t base, uint32_t *out_index, float *out_value)
+{
+  size_t count = 0;
+
+  for (size_t j = 0; j < n; j++) {
+    out_index[count] = base + (uint32_t) j;
+    out_value[count] = scores[j];
+    count += (scores[j] > 0.0f) & (scores[j] > thresholds[j]);
+  }
+  return count;
+}
+
 static void
 add (float *restrict y, const float *restrict x, size_t n)
 {
@@ -192,6 +206,7 @@ all_finite (const float *x, size_t n)
 
 /* Table entries that every level takes from here. */
 #define SAE_ELEMENTWISE_ENTRIES                                                \
-  .add = add, .subtract = subtract, .add_scaled = add_scaled, .scale = scale,  \
+  .select_above_each = select_above_each, .add = add, .subtract = subtract,    \
+  .add_scaled = add_scaled, .scale = scale,                                    \
   .scaled_difference = scaled_difference, .adam = adam, .momentum = momentum,  \
   .row_sums = row_sums, .welford = welford, .all_finite = all_finite

@@ -55,6 +55,11 @@ typedef struct {
   size_t (*select_above) (const float *scores, size_t n, float threshold,
       uint32_t base, uint32_t *out_index, float *out_value);
 
+  /* The same with a threshold for each score, and nothing that is not
+   * positive: scores[j] > 0 and scores[j] > thresholds[j]. */
+  size_t (*select_above_each) (const float *scores, const float *thresholds,
+      size_t n, uint32_t base, uint32_t *out_index, float *out_value);
+
   /* y[j] += x[j] */
   void (*add) (float *y, const float *x, size_t n);
   /* y[j] = x[j] − z[j] */

@@ -58,6 +58,13 @@ call_select_above (const SaeKernels *k, Arrays *a)
 }
 
 static void
+call_select_above_each (const SaeKernels *k, Arrays *a)
+{
+  sink = (float) k->select_above_each (a->x, a->w, N_FLAT, 0, (guint32 *) a->m,
+      a->out);
+}
+
+static void
 call_add (const SaeKernels *k, Arrays *a)
 {
   k->add (a->out, a->x, N_FLAT);
@@ -129,6 +136,7 @@ static const Bench benches[] = {
     {"dots", 2e-9 * D *N_ROWS *N_ROWS, "GFLOP/s", call_dots},
     {"combine", 2e-9 * D *K, "GFLOP/s", call_combine},
     {"select_above", FLAT, call_select_above},
+    {"select_above_each", FLAT, call_select_above_each},
     {"add", FLAT, call_add},
     {"subtract", FLAT, call_subtract},
     {"add_scaled", FLAT, call_add_scaled},

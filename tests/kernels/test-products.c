@@ -236,6 +236,52 @@ test_select_above (void)
   cases_run (check_select_above);
 }
 
+static gsize
+plain_select_each (const float *scores, const float *thresholds, gsize n,
+    guint32 base, guint32 *index, float *value)
+{
+  gsize count = 0;
+
+  for (gsize j = 0; j < n; j++)
+    if (scores[j] > 0 && scores[j] > thresholds[j]) {
+      index[count] = base + (guint32) j;
+      value[count++] = scores[j];
+    }
+  return count;
+}
+
+static void
+check_select_above_each (const Case *c)
+{
+  gsize n = c->n, room = (n + 15) / 16 * 16, count, want_count;
+  guint32 base = (guint32) noise_bits (c->noise) / 2;
+  g_auto (NoiseArray) scores = noise_array (c->noise, c->kind, n, c->offset);
+  g_auto (NoiseArray) thresholds = noise_array (c->noise, c->kind, n, 1);
+  g_auto (Guarded) index = guarded_new (room, sizeof (guint32), c->offset);
+  g_auto (Guarded) value = guarded_new (room, sizeof (float), c->offset);
+  g_autofree guint32 *want_index = g_new (guint32, n + 1);
+  g_autofree float *want_value = g_new (float, n + 1);
+
+  for (gsize j = 0; j < n; j += 5) /* equal is not above */
+    thresholds.values[j] = scores.values[j];
+  count = c->kernels->select_above_each (scores.values, thresholds.values, n,
+      base, index.values, value.values);
+  want_count = plain_select_each (scores.values, thresholds.values, n, base,
+      want_index, want_value);
+  g_assert_cmpuint (count, ==, want_count);
+  g_assert_true (
+      memcmp (index.values, want_index, count * sizeof (guint32)) == 0);
+  expect_same_bits ("select_above_each", value.values, want_value, count);
+  guarded_check (&index, "select_above_each's indices");
+  guarded_check (&value, "select_above_each's values");
+}
+
+static void
+test_select_above_each (void)
+{
+  cases_run (check_select_above_each);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -249,5 +295,7 @@ main (int argc, char **argv)
   g_test_add_func ("/kernels/combine/is-fma-in-ascending-order", test_combine);
   g_test_add_func ("/kernels/select-above/appends-ascending",
       test_select_above);
+  g_test_add_func ("/kernels/select-above-each/needs-its-threshold-and-0",
+      test_select_above_each);
   return g_test_run ();
 }
