@@ -19,6 +19,7 @@ clear_arrays (SaeDictionary *dictionary)
   g_clear_pointer (&dictionary->b_enc, g_free);
   g_clear_pointer (&dictionary->W_dec, g_free);
   g_clear_pointer (&dictionary->b_dec, g_free);
+  g_clear_pointer (&dictionary->threshold, g_free);
 }
 
 void
@@ -74,6 +75,7 @@ sae_dictionary_allocate (SaeDictionary *dictionary, GError **error)
 {
   gsize d_in = dictionary->d_in, d_out = dictionary->d_out;
   gsize d_sae = dictionary->d_sae;
+  gboolean ok;
 
   clear_arrays (dictionary);
   if (!sae_dictionary_check_sizes (d_in, d_out, d_sae, error))
@@ -85,7 +87,12 @@ sae_dictionary_allocate (SaeDictionary *dictionary, GError **error)
     dictionary->b_enc = sae_floats_new (1, d_sae, "b_enc", error);
   if (dictionary->b_enc != NULL)
     dictionary->b_dec = sae_floats_new (1, d_out, "b_dec", error);
-  if (dictionary->b_dec == NULL) {
+  ok = dictionary->b_dec != NULL;
+  if (ok && g_strcmp0 (dictionary->sparsity, "jump-relu") == 0) {
+    dictionary->threshold = sae_floats_new (1, d_sae, "threshold", error);
+    ok = dictionary->threshold != NULL;
+  }
+  if (!ok) {
     clear_arrays (dictionary);
     return FALSE;
   }

@@ -10,18 +10,20 @@
 typedef struct {
   guint32 d_in, d_out, d_sae;
   guint32 k;      /* 0 where the rule has none */
-  char *sparsity; /* nick of the rule: "top-k", "l1" */
+  char *sparsity; /* nick of the rule: "top-k", "l1", "jump-relu" */
   char *ties;     /* nick: "lowest-index" or "keep-all" */
   gboolean pre_bias;
   float *W_enc, *b_enc, *W_dec, *b_dec; /* g_free() */
+  float *threshold; /* [d_sae], g_free(); with "jump-relu" only, else NULL */
   /* Text key to text value, shown in and kept through cfg.json's metadata:
    * the model's name, the hook point, … (gchar*, gchar*); never NULL. */
   GHashTable *metadata;
 } SaeDictionary;
 
 SaeDictionary *sae_dictionary_new (void);
-/* Allocates the four arrays, zeroed, from d_in, d_out and d_sae: checks every
- * product and fails with SAE_ERROR_SIZE or SAE_ERROR_NO_SPACE, never aborts. */
+/* Allocates the arrays, zeroed, from d_in, d_out, d_sae and the rule (which
+ * says whether there are thresholds): checks every product and fails with
+ * SAE_ERROR_SIZE or SAE_ERROR_NO_SPACE, never aborts. */
 gboolean sae_dictionary_allocate (SaeDictionary *dictionary, GError **error);
 void sae_dictionary_free (SaeDictionary *dictionary);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeDictionary, sae_dictionary_free)

@@ -14,8 +14,9 @@ static const struct {
 } architectures[] = {
     {"standard", "l1", FALSE},
     {"topk", "top-k", TRUE},
+    {"jumprelu", "jump-relu", FALSE},
 };
-#define SUPPORTED_ARCHITECTURES "\"standard\" or \"topk\""
+#define SUPPORTED_ARCHITECTURES "\"standard\", \"topk\" or \"jumprelu\""
 
 typedef struct {
   json_t *root;
@@ -197,6 +198,15 @@ static const struct {
     {"l1_warm_up_steps"},
     {"aux_loss_coefficient"},
     {"use_sparse_activations"},
+    {"jumprelu_init_threshold"},
+    {"jumprelu_bandwidth"},
+    {"jumprelu_sparsity_loss_mode"},
+    {"jumprelu_tanh_scale"},
+    {"jumprelu_ste_to_input"},
+    {"l0_coefficient"},
+    {"l0_warm_up_steps"},
+    {"pre_act_loss_coefficient"},
+    {"target_l0"},
 };
 
 static gboolean
@@ -305,7 +315,7 @@ check_expressible (const SaeDictionary *dictionary, guint *architecture,
              dictionary->sparsity) != 0)
     ++*architecture;
   if (*architecture == G_N_ELEMENTS (architectures))
-    return refuse ("sparsity", "\"l1\" or \"top-k\"", error);
+    return refuse ("sparsity", "\"l1\", \"top-k\" or \"jump-relu\"", error);
   if (architectures[*architecture].has_k &&
       (dictionary->k == 0 || dictionary->k > dictionary->d_sae))
     return refuse ("k", "1 to d_sae", error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * SAELens' cfg.json, as SAELens 6 writes it for the architectures "standard"
- * and "topk". */
+ * SAELens' cfg.json, as SAELens 6 writes it for the architectures "standard",
+ * "topk" and "jumprelu". */
 #pragma once
 
 #include "dictionary.h"

@@ -12,12 +12,15 @@
 
 #define CONFIG_FILE "cfg.json"
 #define WEIGHTS_FILE "sae_weights.safetensors"
-#define N_TENSORS 4
+#define MAX_TENSORS 5
+#define TENSOR_NAMES "W_enc, W_dec, b_enc and b_dec"
+#define THRESHOLD_TENSOR_NAMES "W_enc, W_dec, b_enc, b_dec and threshold"
 
-/* The file's tensors. Only W_enc is kept the other way round in memory. */
-static void
+/* The file's tensors, and how many they are. Only W_enc is kept the other way
+ * round in memory. */
+static guint
 list_tensors (const SaeDictionary *dictionary,
-    SaeTensorSource tensors[N_TENSORS])
+    SaeTensorSource tensors[MAX_TENSORS])
 {
   guint64 d_in = dictionary->d_in, d_sae = dictionary->d_sae;
 
@@ -26,6 +29,9 @@ list_tensors (const SaeDictionary *dictionary,
   tensors[1] = (SaeTensorSource){"W_dec", 2, {d_sae, d_in}, dictionary->W_dec};
   tensors[2] = (SaeTensorSource){"b_enc", 1, {d_sae}, dictionary->b_enc};
   tensors[3] = (SaeTensorSource){"b_dec", 1, {d_in}, dictionary->b_dec};
+  tensors[4] =
+      (SaeTensorSource){"threshold", 1, {d_sae}, dictionary->threshold};
+  return g_strcmp0 (dictionary->sparsity, "jump-relu") == 0 ? 5 : 4;
 }
 
 /* --- loading --- */
@@ -87,23 +93,23 @@ check_tensor (SaeSafetensors *file, const SaeTensorSource *tensor,
 }
 
 static gboolean
-check_tensors (SaeSafetensors *file, const SaeTensorSource tensors[N_TENSORS],
-    const char *label, GError **error)
+check_tensors (SaeSafetensors *file, const SaeTensorSource *tensors,
+    guint n_tensors, const char *label, GError **error)
 {
-  for (guint i = 0; i < N_TENSORS; i++)
+  for (guint i = 0; i < n_tensors; i++)
     if (!check_tensor (file, &tensors[i], label, error))
       return FALSE;
   for (guint n = 0; n < sae_safetensors_get_n_tensors (file); n++) {
     const SaeTensorEntry *entry = sae_safetensors_get_nth (file, n);
     guint i = 0;
-    while (i < N_TENSORS && strcmp (tensors[i].name, entry->name) != 0)
+    while (i < n_tensors && strcmp (tensors[i].name, entry->name) != 0)
       i++;
-    if (i == N_TENSORS) {
+    if (i == n_tensors) {
       g_autofree char *shown = sae_json_shorten (entry->name);
       g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-          "%s: expected the tensors W_enc, W_dec, b_enc and b_dec, file also "
-          "has '%s'",
-          label, shown);
+          "%s: expected the tensors %s, file also has '%s'", label,
+          n_tensors == MAX_TENSORS ? THRESHOLD_TENSOR_NAMES : TENSOR_NAMES,
+          shown);
       return FALSE;
     }
   }
@@ -111,29 +117,36 @@ check_tensors (SaeSafetensors *file, const SaeTensorSource tensors[N_TENSORS],
 }
 
 static gboolean
+read_plain (SaeSafetensors *file, const char *name, float *dst, GError **error)
+{
+  return sae_safetensors_read_float32 (file, sae_safetensors_find (file, name),
+      dst, error);
+}
+
+static gboolean
 read_tensors (SaeSafetensors *file, SaeDictionary *dictionary, GError **error)
 {
   return sae_safetensors_read_transposed (file,
              sae_safetensors_find (file, "W_enc"), dictionary->W_enc, error) &&
-         sae_safetensors_read_float32 (file,
-             sae_safetensors_find (file, "W_dec"), dictionary->W_dec, error) &&
-         sae_safetensors_read_float32 (file,
-             sae_safetensors_find (file, "b_enc"), dictionary->b_enc, error) &&
-         sae_safetensors_read_float32 (file,
-             sae_safetensors_find (file, "b_dec"), dictionary->b_dec, error);
+         read_plain (file, "W_dec", dictionary->W_dec, error) &&
+         read_plain (file, "b_enc", dictionary->b_enc, error) &&
+         read_plain (file, "b_dec", dictionary->b_dec, error) &&
+         (dictionary->threshold == NULL ||
+             read_plain (file, "threshold", dictionary->threshold, error));
 }
 
 static gboolean
 load_weights (SaeDictionary *dictionary, const char *label, GError **error)
 {
   g_autoptr (SaeSafetensors) file = sae_safetensors_open (label, error);
-  SaeTensorSource tensors[N_TENSORS];
+  SaeTensorSource tensors[MAX_TENSORS];
+  guint n_tensors;
 
   if (file == NULL)
     return FALSE;
-  list_tensors (dictionary, tensors);
+  n_tensors = list_tensors (dictionary, tensors);
   /* Shapes before memory: what is allocated is then bounded by the file. */
-  return check_tensors (file, tensors, label, error) &&
+  return check_tensors (file, tensors, n_tensors, label, error) &&
          sae_dictionary_allocate (dictionary, error) &&
          read_tensors (file, dictionary, error);
 }
@@ -205,8 +218,9 @@ write_config (int fd, const char *label, gpointer user_data, GError **error)
 static gboolean
 write_weights (int fd, const char *label, gpointer user_data, GError **error)
 {
-  const SaeTensorSource *tensors = user_data;
-  return sae_safetensors_write (fd, label, tensors, N_TENSORS, error);
+  SaeTensorSource tensors[MAX_TENSORS];
+  guint n_tensors = list_tensors (user_data, tensors);
+  return sae_safetensors_write (fd, label, tensors, n_tensors, error);
 }
 
 static gboolean
@@ -229,21 +243,28 @@ check_finite (const SaeTensorSource *tensor, GError **error)
 }
 
 static gboolean
+check_arrays (const SaeDictionary *dictionary, GError **error)
+{
+  SaeTensorSource tensors[MAX_TENSORS];
+  guint n_tensors = list_tensors (dictionary, tensors);
+
+  for (guint i = 0; i < n_tensors; i++)
+    if (!check_finite (&tensors[i], error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
 save (const SaeDictionary *dictionary, const char *path, GError **error)
 {
   g_autofree char *config = sae_saelens_config_build (dictionary, error);
-  SaeTensorSource tensors[N_TENSORS];
   const SaeFolderEntry entries[] = {
       {CONFIG_FILE, write_config, config},
-      {WEIGHTS_FILE, write_weights, tensors},
+      {WEIGHTS_FILE, write_weights, (gpointer) dictionary},
   };
 
-  if (config == NULL)
+  if (config == NULL || !check_arrays (dictionary, error))
     return FALSE;
-  list_tensors (dictionary, tensors);
-  for (guint i = 0; i < N_TENSORS; i++)
-    if (!check_finite (&tensors[i], error))
-      return FALSE;
   return sae_atomic_write_folder (path, entries, G_N_ELEMENTS (entries), error);
 }
 

@@ -19,16 +19,18 @@ test_every_layout_is_complete (void)
   }
 }
 
+static const char *const rules[] = {"top-k", "jump-relu"};
+
 /* Small, with numbers that show a wrong orientation. */
 static SaeDictionary *
-make_dictionary (void)
+make_dictionary (const char *sparsity)
 {
   SaeDictionary *dictionary = sae_dictionary_new ();
 
   dictionary->d_in = dictionary->d_out = 3;
   dictionary->d_sae = 5;
-  dictionary->k = 2;
-  dictionary->sparsity = g_strdup ("top-k");
+  dictionary->k = strcmp (sparsity, "top-k") == 0 ? 2 : 0;
+  dictionary->sparsity = g_strdup (sparsity);
   dictionary->ties = g_strdup ("keep-all");
   dictionary->pre_bias = TRUE;
   g_assert_true (sae_dictionary_allocate (dictionary, NULL));
@@ -38,6 +40,8 @@ make_dictionary (void)
     dictionary->b_enc[i / 3] = (float) i;
     dictionary->b_dec[i / 5] = (float) -i;
   }
+  for (guint i = 0; dictionary->threshold != NULL && i < 5; i++)
+    dictionary->threshold[i] = (float) i - 1.5f;
   g_hash_table_insert (dictionary->metadata, g_strdup ("model"),
       g_strdup ("MiniLM"));
   return dictionary;
@@ -57,6 +61,9 @@ assert_same (const SaeDictionary *a, const SaeDictionary *b)
   g_assert_cmpmem (a->W_dec, 60, b->W_dec, 60);
   g_assert_cmpmem (a->b_enc, 20, b->b_enc, 20);
   g_assert_cmpmem (a->b_dec, 12, b->b_dec, 12);
+  g_assert_true ((a->threshold == NULL) == (b->threshold == NULL));
+  if (a->threshold != NULL)
+    g_assert_cmpmem (a->threshold, 20, b->threshold, 20);
   g_assert_cmpstr (g_hash_table_lookup (a->metadata, "model"), ==,
       g_hash_table_lookup (b->metadata, "model"));
 }
@@ -83,10 +90,10 @@ check_truncations (const char *path, const char *name)
 
 static void
 test_every_layout_refuses_every_shorter_length (Scratch *scratch,
-    gconstpointer data)
+    gconstpointer rule)
 {
   const SaeLayout *const *layout = sae_layouts_list ();
-  g_autoptr (SaeDictionary) dictionary = make_dictionary ();
+  g_autoptr (SaeDictionary) dictionary = make_dictionary (rule);
 
   for (; *layout != NULL; layout++) {
     g_autofree char *path = scratch_path (scratch, (*layout)->name);
@@ -102,10 +109,10 @@ test_every_layout_refuses_every_shorter_length (Scratch *scratch,
 
 static void
 test_every_layout_gives_back_what_was_saved (Scratch *scratch,
-    gconstpointer data)
+    gconstpointer rule)
 {
   const SaeLayout *const *layout = sae_layouts_list ();
-  g_autoptr (SaeDictionary) dictionary = make_dictionary ();
+  g_autoptr (SaeDictionary) dictionary = make_dictionary (rule);
 
   for (; *layout != NULL; layout++) {
     g_autofree char *path = scratch_path (scratch, (*layout)->name);
@@ -178,17 +185,28 @@ test_probe_finds_what_save_would_refuse (Scratch *scratch, gconstpointer data)
   g_assert_cmpuint (scratch_count (scratch->path), ==, 2);
 }
 
+static void
+add_for_rule (const char *name, const char *rule,
+    void (*test) (Scratch *, gconstpointer))
+{
+  g_autofree char *path =
+      g_strdup_printf ("/formats/layouts/%s/%s", name, rule);
+  g_test_add (path, Scratch, rule, scratch_set_up, test, scratch_tear_down);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/formats/layouts/every-layout-is-complete",
       test_every_layout_is_complete);
+  for (guint i = 0; i < G_N_ELEMENTS (rules); i++) {
+    add_for_rule ("every-layout-refuses-every-shorter-length", rules[i],
+        test_every_layout_refuses_every_shorter_length);
+    add_for_rule ("every-layout-gives-back-what-was-saved", rules[i],
+        test_every_layout_gives_back_what_was_saved);
+  }
 #define ADD(name, test) scratch_add ("/formats/layouts/" name, test)
-  ADD ("every-layout-refuses-every-shorter-length",
-      test_every_layout_refuses_every_shorter_length);
-  ADD ("every-layout-gives-back-what-was-saved",
-      test_every_layout_gives_back_what_was_saved);
   ADD ("load-says-what-was-looked-for", test_load_says_what_was_looked_for);
   ADD ("save-refuses-unknown-layouts", test_save_refuses_unknown_layouts);
   ADD ("probe-finds-what-save-would-refuse",

@@ -68,6 +68,31 @@ test_skips_what_only_steers_training (void)
   g_assert_false (rescale);
 }
 
+#define JUMPRELU "\"architecture\": \"jumprelu\", \"d_in\": 4, \"d_sae\": 9"
+
+/* As JumpReLUTrainingSAEConfig has them. */
+static void
+test_reads_jumprelu (void)
+{
+  gboolean rescale = TRUE;
+  GError *error = NULL;
+  g_autoptr (SaeDictionary) dictionary =
+      parse ("{" JUMPRELU ", \"jumprelu_init_threshold\": 0.01, "
+             "\"jumprelu_bandwidth\": 0.05, "
+             "\"jumprelu_sparsity_loss_mode\": \"tanh\", "
+             "\"l0_coefficient\": 1.0, \"l0_warm_up_steps\": 0, "
+             "\"pre_act_loss_coefficient\": null, "
+             "\"jumprelu_tanh_scale\": 4.0, "
+             "\"jumprelu_ste_to_input\": false, \"target_l0\": null}",
+          &rescale, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (dictionary->sparsity, ==, "jump-relu");
+  g_assert_cmpuint (dictionary->k, ==, 0);
+  g_assert_true (dictionary->pre_bias);
+  g_assert_false (rescale);
+}
+
 static void
 test_refuses_by_name (void)
 {
@@ -82,9 +107,14 @@ test_refuses_by_name (void)
       {"{" STANDARD ", \"d_in\": 4}", SAE_ERROR_FORMAT, "duplicate"},
       {"{}", SAE_ERROR_FORMAT, "architecture: expected a value, found nothing"},
       {"{\"architecture\": 1}", SAE_ERROR_FORMAT, "found 1"},
-      {"{\"architecture\": \"jumprelu\", \"d_in\": 4}", SAE_ERROR_UNSUPPORTED,
-          "expected \"standard\" or \"topk\", found \"jumprelu\""},
-      {"{\"architecture\": \"gated\"}", SAE_ERROR_UNSUPPORTED, "\"gated\""},
+      {"{\"architecture\": \"gated\", \"d_in\": 4}", SAE_ERROR_UNSUPPORTED,
+          "expected \"standard\", \"topk\" or \"jumprelu\", found \"gated\""},
+      {"{" JUMPRELU ", \"k\": 3}", SAE_ERROR_UNSUPPORTED,
+          "k: expected nothing"},
+      {"{" JUMPRELU ", \"rescale_acts_by_decoder_norm\": true}",
+          SAE_ERROR_UNSUPPORTED, "rescale_acts_by_decoder_norm"},
+      {"{" JUMPRELU ", \"topk_threshold_lr\": 0.01}", SAE_ERROR_UNSUPPORTED,
+          "topk_threshold_lr: not a key"},
       {"{\"architecture\": \"batchtopk\"}", SAE_ERROR_UNSUPPORTED, "batchtopk"},
       {"{\"architecture\": \"transcoder\"}", SAE_ERROR_UNSUPPORTED,
           "transcoder"},
@@ -307,7 +337,7 @@ test_build_refuses_what_the_format_lacks (void)
       "d_out: expected d_in, 4, got 5");
   dictionary = make_dictionary ();
   g_free (dictionary->sparsity);
-  dictionary->sparsity = g_strdup ("jump-relu");
+  dictionary->sparsity = g_strdup ("batch-top-k");
   check_build_refuses (dictionary, SAE_ERROR_UNSUPPORTED, "sparsity");
   dictionary = make_dictionary ();
   g_clear_pointer (&dictionary->sparsity, g_free);
@@ -386,6 +416,7 @@ main (int argc, char **argv)
 #define ADD(name, test) g_test_add_func (PATH name, test)
   ADD ("reads-what-saelens-writes", test_reads_what_saelens_writes);
   ADD ("skips-what-only-steers-training", test_skips_what_only_steers_training);
+  ADD ("reads-jumprelu", test_reads_jumprelu);
   ADD ("refuses-by-name", test_refuses_by_name);
   ADD ("refuses-every-shorter-length", test_refuses_every_shorter_length);
   ADD ("writes-what-saelens-reads", test_writes_what_saelens_reads);

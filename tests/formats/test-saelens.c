@@ -75,6 +75,19 @@ check_arrays (const SaeDictionary *dictionary, const char *folder,
   g_assert_cmpmem (dictionary->b_dec, 4 * D_IN, b_dec, 4 * D_IN);
 }
 
+static void
+check_threshold (const SaeDictionary *dictionary, const char *folder)
+{
+  g_autofree float *threshold = NULL;
+
+  if (strcmp (dictionary->sparsity, "jump-relu") != 0) {
+    g_assert_null (dictionary->threshold);
+    return;
+  }
+  threshold = raw_tensor (folder, "threshold", D_SAE);
+  g_assert_cmpmem (dictionary->threshold, 4 * D_SAE, threshold, 4 * D_SAE);
+}
+
 static char *
 golden_path (const char *name)
 {
@@ -91,6 +104,7 @@ test_loads_what_saelens_saved (void)
     guint k;
     gboolean pre_bias, rescale;
   } rows[] = {
+      {"saelens-jumprelu", "jump-relu", 0, FALSE, FALSE},
       {"saelens-standard-bdec0", "l1", 0, FALSE, FALSE},
       {"saelens-standard-bdec1", "l1", 0, TRUE, FALSE},
       {"saelens-topk-bdec0-rescale0", "top-k", 8, FALSE, FALSE},
@@ -110,6 +124,7 @@ test_loads_what_saelens_saved (void)
     g_assert_cmpstr (dictionary->sparsity, ==, rows[i].sparsity);
     g_assert_cmpint (dictionary->pre_bias, ==, rows[i].pre_bias);
     check_arrays (dictionary, path, rows[i].rescale);
+    check_threshold (dictionary, path);
   }
 }
 
@@ -121,9 +136,9 @@ static const char config_text[] =
 static const float values[15] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
     15};
 
-/* Four right tensors, to be spoilt. */
+/* Four right tensors, to be spoilt, and room for more. */
 typedef struct {
-  SaeTensorSource tensors[5];
+  SaeTensorSource tensors[6];
   guint n_tensors;
 } Weights;
 
@@ -153,14 +168,21 @@ write_folder (Scratch *scratch, const char *config, const Weights *weights)
 }
 
 static void
-check_refused (Scratch *scratch, const Weights *weights, gint code,
-    const char *part)
+check_config_refused (Scratch *scratch, const char *config,
+    const Weights *weights, gint code, const char *part)
 {
   GError *error = NULL;
-  write_folder (scratch, config_text, weights);
+  write_folder (scratch, config, weights);
   g_assert_null (sae_layouts_load (scratch->path, &error));
   g_assert_nonnull (strstr (error->message, scratch->path));
   scratch_assert_error (&error, code, part);
+}
+
+static void
+check_refused (Scratch *scratch, const Weights *weights, gint code,
+    const char *part)
+{
+  check_config_refused (scratch, config_text, weights, code, part);
 }
 
 static void
@@ -189,6 +211,35 @@ test_refuses_other_tensors_by_name (Scratch *scratch, gconstpointer data)
   weights.n_tensors = 5;
   check_refused (scratch, &weights, SAE_ERROR_UNSUPPORTED,
       "file also has 'threshold'");
+}
+
+static const char jump_config_text[] =
+    "{\"architecture\": \"jumprelu\", \"d_in\": 3, \"d_sae\": 5}";
+
+static void
+test_jumprelu_needs_its_threshold (Scratch *scratch, gconstpointer data)
+{
+  static const float spoilt[5] = {1, 2, 3, INFINITY, 5};
+  Weights weights = right_weights ();
+
+  check_config_refused (scratch, jump_config_text, &weights, SAE_ERROR_SIZE,
+      "threshold: expected [5], file has no such tensor");
+  weights.tensors[4] = (SaeTensorSource){"threshold", 1, {3}, values};
+  weights.n_tensors = 5;
+  check_config_refused (scratch, jump_config_text, &weights, SAE_ERROR_SIZE,
+      "threshold: expected [5], file has [3]");
+  weights.tensors[4] = (SaeTensorSource){"threshold", 1, {5}, spoilt};
+  check_config_refused (scratch, jump_config_text, &weights,
+      SAE_ERROR_NON_FINITE, "tensor 'threshold': expected finite");
+  weights.tensors[4] = (SaeTensorSource){"log_threshold", 1, {5}, values};
+  check_config_refused (scratch, jump_config_text, &weights, SAE_ERROR_SIZE,
+      "threshold: expected [5], file has no such tensor");
+  weights.tensors[4] = (SaeTensorSource){"threshold", 1, {5}, values};
+  weights.tensors[5] = (SaeTensorSource){"s_gate", 1, {5}, values};
+  weights.n_tensors = 6;
+  check_config_refused (scratch, jump_config_text, &weights,
+      SAE_ERROR_UNSUPPORTED,
+      "W_enc, W_dec, b_enc, b_dec and threshold, file also has 's_gate'");
 }
 
 static void
@@ -309,6 +360,8 @@ make_dictionary (guint d_in, guint d_sae, const char *sparsity, guint k)
     dictionary->b_enc[i] = (float) g_test_rand_double_range (-1, 1);
   for (guint i = 0; i < d_in; i++)
     dictionary->b_dec[i] = (float) g_test_rand_double_range (-1, 1);
+  for (guint i = 0; dictionary->threshold != NULL && i < d_sae; i++)
+    dictionary->threshold[i] = (float) g_test_rand_double_range (-1, 1);
   return dictionary;
 }
 
@@ -326,6 +379,9 @@ assert_same (const SaeDictionary *a, const SaeDictionary *b)
   g_assert_true (memcmp (a->W_dec, b->W_dec, d_in * d_sae * 4) == 0);
   g_assert_true (memcmp (a->b_enc, b->b_enc, d_sae * 4) == 0);
   g_assert_true (memcmp (a->b_dec, b->b_dec, d_in * 4) == 0);
+  g_assert_true ((a->threshold == NULL) == (b->threshold == NULL));
+  if (a->threshold != NULL)
+    g_assert_true (memcmp (a->threshold, b->threshold, d_sae * 4) == 0);
 }
 
 static void
@@ -335,7 +391,8 @@ test_saved_dictionary_loads_bit_for_bit (Scratch *scratch, gconstpointer data)
     guint d_in, d_sae, k;
     const char *sparsity;
   } rows[] = {{1, 1, 1, "top-k"}, {3, 5, 2, "top-k"}, {16, 33, 7, "top-k"},
-      {48, 320, 0, "l1"}, {65, 130, 0, "l1"}, {17, 2, 2, "top-k"}};
+      {48, 320, 0, "l1"}, {65, 130, 0, "l1"}, {17, 2, 2, "top-k"},
+      {1, 1, 0, "jump-relu"}, {16, 33, 0, "jump-relu"}};
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (SaeDictionary) dictionary = make_dictionary (rows[i].d_in,
@@ -416,6 +473,7 @@ main (int argc, char **argv)
       test_loads_what_saelens_saved);
 #define ADD(name, test) scratch_add (PATH name, test)
   ADD ("refuses-other-tensors-by-name", test_refuses_other_tensors_by_name);
+  ADD ("jumprelu-needs-its-threshold", test_jumprelu_needs_its_threshold);
   ADD ("refuses-non-finite-weights-by-place",
       test_refuses_non_finite_weights_by_place);
   ADD ("refuses-folding-that-overflows", test_refuses_folding_that_overflows);

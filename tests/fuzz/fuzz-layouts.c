@@ -83,6 +83,10 @@ check_dictionary (const SaeDictionary *dictionary)
   check_finite (dictionary->W_dec, d_sae * d_out);
   check_finite (dictionary->b_enc, d_sae);
   check_finite (dictionary->b_dec, d_out);
+  g_assert_true ((dictionary->threshold != NULL) ==
+                 g_str_equal (dictionary->sparsity, "jump-relu"));
+  if (dictionary->threshold != NULL)
+    check_finite (dictionary->threshold, d_sae);
 }
 
 int

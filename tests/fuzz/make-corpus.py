@@ -39,7 +39,7 @@ def tensor(dtype, shape, begin, end):
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
-def weights(d_in, d_sae):
+def weights(d_in, d_sae, with_threshold=False):
     n = d_in * d_sae * 4
     end = 2 * n + d_sae * 4
     tensors = {
@@ -48,7 +48,11 @@ def weights(d_in, d_sae):
         "b_enc": tensor("F32", [d_sae], 2 * n, end),
         "b_dec": tensor("F32", [d_in], end, end + d_in * 4),
     }
-    values = [0.5 + i for i in range(end // 4 + d_in)]
+    end += d_in * 4
+    if with_threshold:
+        tensors["threshold"] = tensor("F32", [d_sae], end, end + d_sae * 4)
+        end += d_sae * 4
+    values = [0.5 + i for i in range(end // 4)]
     return safetensors(tensors, 0, struct.pack(f"<{len(values)}f", *values))
 
 
@@ -110,7 +114,10 @@ write("saelens-config", "training", config(
     decoder_init_norm=0.1, aux_loss_coefficient=1.0,
     use_sparse_activations=False))
 write("saelens-config", "layer-norm", config(normalize_activations="layer_norm"))
-write("saelens-config", "jumprelu", config(architecture="jumprelu"))
+write("saelens-config", "jumprelu", config(
+    architecture="jumprelu", k="", rescale_acts_by_decoder_norm="",
+    jumprelu_bandwidth=0.05, target_l0=None))
+write("saelens-config", "gated", config(architecture="gated"))
 write("saelens-config", "encoded", config(
     metadata={"a": "json:1", "b": "json:x", "c": "json:\"json:1\""}))
 
@@ -120,4 +127,7 @@ write("layouts", "rescale", join(
 write("layouts", "standard", join(
     config(architecture="standard", k="", rescale_acts_by_decoder_norm=""),
     weights(2, 3)))
+write("layouts", "jumprelu", join(
+    config(architecture="jumprelu", k="", rescale_acts_by_decoder_norm=""),
+    weights(2, 3, with_threshold=True)))
 write("layouts", "turned", join(config(), weights(3, 2)))
