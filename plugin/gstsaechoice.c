@@ -241,18 +241,21 @@ gst_sae_choice_load (const GstSaeChoice *choice, GError **error)
   return adapt_model (model, choice, error);
 }
 
-SaeConfig
-gst_sae_choice_untrained (const GstSaeChoice *choice)
+gboolean
+gst_sae_choice_untrained (const GstSaeChoice *choice, SaeConfig *config,
+    GError **error)
 {
-  SaeConfig config = choice->wanted;
-
-  if (config.d_sae == 0)
-    config.d_sae = DEFAULT_DICT_SIZE;
-  if (config.sparsity == SAE_SPARSITY_AUTO)
-    config.sparsity = SAE_SPARSITY_TOP_K;
-  if (config.k == 0)
-    config.k = MIN (DEFAULT_TOP_K, config.d_sae);
-  if (config.sparsity != SAE_SPARSITY_TOP_K)
-    config.k = 0;
-  return config;
+  *config = choice->wanted;
+  if (config->d_sae == 0)
+    config->d_sae = DEFAULT_DICT_SIZE;
+  if (config->sparsity == SAE_SPARSITY_AUTO)
+    config->sparsity = SAE_SPARSITY_TOP_K;
+  if (config->sparsity == SAE_SPARSITY_TOP_K && config->k == 0)
+    config->k = MIN (DEFAULT_TOP_K, config->d_sae);
+  if (config->sparsity == SAE_SPARSITY_TOP_K || config->k == 0)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "top-k: set to %u, but sparsity is set to %s", config->k,
+      nick_of (SAE_TYPE_SPARSITY, config->sparsity));
+  return FALSE;
 }

@@ -34,7 +34,9 @@ void gst_sae_choice_clear (GstSaeChoice *choice);
  * another k and another rule for ties are allowed. (transfer full) */
 SaeModel *gst_sae_choice_load (const GstSaeChoice *choice, GError **error);
 
-/* What an untrained model is, without a location. d_in is 0 unless set. */
-SaeConfig gst_sae_choice_untrained (const GstSaeChoice *choice);
+/* What an untrained model is, without a location: d_in is 0 unless set. What
+ * was set must not contradict itself. */
+gboolean gst_sae_choice_untrained (const GstSaeChoice *choice,
+    SaeConfig *config, GError **error);
 
 G_END_DECLS

@@ -94,7 +94,7 @@ gst_sae_filter_start (GstBaseTransform *trans)
   if (choice.location)
     ok = load_model (priv, &choice, &error);
   else
-    priv->config = gst_sae_choice_untrained (&choice);
+    ok = gst_sae_choice_untrained (&choice, &priv->config, &error);
   gst_sae_choice_clear (&choice);
   if (ok)
     return TRUE;

@@ -93,6 +93,24 @@ start_candidates (Block *block)
   }
 }
 
+/* Appends what of a row's @scores of latents first … first + n − 1 may be
+ * active. */
+static void
+pick_candidates (const Encode *encode, SaeCandidates *c, const float *scores,
+    gsize first, gsize n)
+{
+  const SaeKernels *kernels = encode->kernels;
+  const float *thresholds = encode->net->threshold;
+  guint32 *index = c->index + c->count;
+  float *value = c->value + c->count;
+
+  c->count += thresholds
+                  ? kernels->select_above_each (scores, thresholds + first, n,
+                        (guint32) first, index, value)
+                  : kernels->select_above (scores, n, c->threshold,
+                        (guint32) first, index, value);
+}
+
 /* Scores latents first … first + n − 1 of the block's rows and adds those
  * above each row's threshold to its candidates. */
 static void
@@ -114,8 +132,7 @@ score_latents (Block *block, gsize first, gsize n)
       continue;
     if (c->count + LATENT_BLOCK + 16 > encode->capacity)
       encode->rule->settle (net, c, block->scratch->select.data);
-    c->count += encode->kernels->select_above (row, n, c->threshold,
-        (guint32) first, c->index + c->count, c->value + c->count);
+    pick_candidates (encode, c, row, first, n);
   }
 }
 

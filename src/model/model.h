@@ -8,10 +8,12 @@ const SaeNet *sae_model_get_net (SaeModel *model);
 /* Keys to values, never changed. */
 GHashTable *sae_model_get_metadata_table (SaeModel *model);
 
-/* Takes the four arrays (64-byte aligned, freed with free()), also when it
- * fails; @net's pointers are those arrays. @metadata (nullable) is borrowed.
- * Refuses weights that are not finite. */
-SaeModel *sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc,
-    float *W_dec, float *b_dec, GHashTable *metadata, GError **error);
+/* Takes the arrays (64-byte aligned, freed with free()), also when it fails;
+ * the model's net has them in place of @net's pointers. @threshold is NULL but
+ * for jump-relu. @metadata (nullable) is borrowed. Refuses weights and
+ * thresholds that are not finite. */
+SaeModel *
+sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc, float *W_dec,
+    float *b_dec, float *threshold, GHashTable *metadata, GError **error);
 
 SaeNet sae_net_from_config (const SaeConfig *config);

@@ -9,6 +9,12 @@ sae_net_check (const SaeNet *net, GError **error)
 {
   if (!sae_dictionary_check_sizes (net->d_in, net->d_out, net->d_sae, error))
     return FALSE;
+  if (net->sparsity == SAE_SPARSITY_BATCH_TOP_K) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "sparsity: batch-top-k is a rule for training; its models are "
+        "jump-relu");
+    return FALSE;
+  }
   if (!sae_sparsity_find (net->sparsity)) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
         "sparsity: expected a known rule, got %d", (int) net->sparsity);

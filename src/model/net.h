@@ -14,12 +14,14 @@ typedef struct {
   SaeSparsity sparsity;
   SaeTies ties;
   gboolean pre_bias;
-  const float *W_enc; /* [d_sae, d_in]: row i reads latent i */
-  const float *b_enc; /* [d_sae] */
-  const float *W_dec; /* [d_sae, d_out]: row i writes latent i */
-  const float *b_dec; /* [d_out] */
+  const float *W_enc;     /* [d_sae, d_in]: row i reads latent i */
+  const float *b_enc;     /* [d_sae] */
+  const float *W_dec;     /* [d_sae, d_out]: row i writes latent i */
+  const float *b_dec;     /* [d_out] */
+  const float *threshold; /* [d_sae]; jump-relu only, else NULL */
 } SaeNet;
 
 /* Checks the sizes and the rule against each other: d_in, d_out, d_sae in
- * range, 1 ≤ k ≤ d_sae for top-k, d_in = d_out with pre-bias. */
+ * range, 1 ≤ k ≤ d_sae for top-k, d_in = d_out with pre-bias. Refuses
+ * batch-top-k, which no model has. The arrays are not looked at. */
 gboolean sae_net_check (const SaeNet *net, GError **error);

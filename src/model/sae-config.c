@@ -61,13 +61,16 @@ sae_config_free (SaeConfig *config)
 SaeNet
 sae_net_from_config (const SaeConfig *config)
 {
+  SaeSparsity sparsity = config->sparsity == SAE_SPARSITY_AUTO
+                             ? SAE_SPARSITY_TOP_K
+                             : config->sparsity;
+
   return (SaeNet){
       .d_in = config->d_in,
       .d_out = config->d_out ? config->d_out : config->d_in,
       .d_sae = config->d_sae,
-      .k = config->sparsity == SAE_SPARSITY_L1 ? 0 : config->k,
-      .sparsity = config->sparsity == SAE_SPARSITY_AUTO ? SAE_SPARSITY_TOP_K
-                                                        : config->sparsity,
+      .k = sparsity == SAE_SPARSITY_TOP_K ? config->k : 0,
+      .sparsity = sparsity,
       .ties = config->ties,
       .pre_bias = config->pre_bias,
   };

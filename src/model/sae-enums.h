@@ -13,6 +13,13 @@ G_BEGIN_DECLS
  *   (Gao et al. 2024, "Scaling and evaluating sparse autoencoders")
  * @SAE_SPARSITY_L1: relu; sparse through an L1 penalty in training
  *   (Bricken et al. 2023, "Towards monosemanticity")
+ * @SAE_SPARSITY_JUMP_RELU: relu where the pre-activation exceeds the latent's
+ *   own threshold, else 0
+ *   (Rajamanoharan et al. 2024, "Jumping ahead: improving reconstruction
+ *   fidelity with JumpReLU sparse autoencoders")
+ * @SAE_SPARSITY_BATCH_TOP_K: relu, then the n·k largest of a batch of n rows;
+ *   a rule for training only, whose models are jump-relu
+ *   (Bussmann et al. 2024, "BatchTopK sparse autoencoders")
  *
  * How pre-activations become sparse latents.
  */
@@ -20,6 +27,8 @@ typedef enum {
   SAE_SPARSITY_AUTO,
   SAE_SPARSITY_TOP_K,
   SAE_SPARSITY_L1,
+  SAE_SPARSITY_JUMP_RELU,
+  SAE_SPARSITY_BATCH_TOP_K,
 } SaeSparsity;
 
 /**
@@ -37,7 +46,7 @@ typedef enum {
 /**
  * SaeInit:
  * @SAE_INIT_TIED: decoder rows random unit vectors, encoder equal to the
- *   decoder (top-k) or to 2·d_in/d_sae times it (l1)
+ *   decoder (top-k) or to 2·d_in/d_sae times it (l1, jump-relu)
  * @SAE_INIT_GLOROT: independent Glorot-uniform matrices, zero biases
  *
  * How an untrained model starts.

@@ -4,16 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "layouts.h"
-#include "sae-enum-types.h"
 #include "start.h"
 
-/* Layout that sae_model_save() writes. */
-#define SAVE_LAYOUT "saelens"
+/* W_enc, b_enc, W_dec, b_dec, threshold */
+#define N_ARRAYS 5
+
 struct _SaeModel {
   gatomicrefcount ref_count;
   SaeNet net; /* its pointers are the data of the bytes below */
   GBytes *W_enc, *b_enc, *W_dec, *b_dec;
+  GBytes *threshold;    /* jump-relu only, else NULL */
   GHashTable *metadata; /* gchar* to gchar* */
 };
 
@@ -67,9 +67,24 @@ check_finite (const char *name, GBytes *bytes, GError **error)
   return FALSE;
 }
 
+static gboolean
+check_threshold (SaeModel *model, GError **error)
+{
+  gboolean wanted = model->net.sparsity == SAE_SPARSITY_JUMP_RELU;
+
+  if (wanted && model->threshold)
+    return check_finite ("threshold", model->threshold, error);
+  if (!wanted && !model->threshold)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE, "threshold: expected %s",
+      wanted ? "one for each latent with jump-relu, got none"
+             : "none without jump-relu, got some");
+  return FALSE;
+}
+
 SaeModel *
 sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc, float *W_dec,
-    float *b_dec, GHashTable *metadata, GError **error)
+    float *b_dec, float *threshold, GHashTable *metadata, GError **error)
 {
   SaeModel *model = g_new0 (SaeModel, 1);
 
@@ -79,35 +94,58 @@ sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc, float *W_dec,
   model->b_enc = take_floats (b_enc, 1, net->d_sae);
   model->W_dec = take_floats (W_dec, net->d_sae, net->d_out);
   model->b_dec = take_floats (b_dec, 1, net->d_out);
+  if (threshold)
+    model->threshold = take_floats (threshold, 1, net->d_sae);
   model->net.W_enc = W_enc;
   model->net.b_enc = b_enc;
   model->net.W_dec = W_dec;
   model->net.b_dec = b_dec;
+  model->net.threshold = threshold;
   model->metadata = copy_metadata (metadata);
   if (!sae_net_check (net, error) ||
       !check_finite ("W_enc", model->W_enc, error) ||
       !check_finite ("b_enc", model->b_enc, error) ||
       !check_finite ("W_dec", model->W_dec, error) ||
-      !check_finite ("b_dec", model->b_dec, error))
+      !check_finite ("b_dec", model->b_dec, error) ||
+      !check_threshold (model, error))
     g_clear_pointer (&model, sae_model_unref);
   return model;
 }
 
-/* Four zeroed arrays of the sizes of @net, or none. */
-static gboolean
-allocate (const SaeNet *net, float *arrays[4], GError **error)
+static void
+free_arrays (float *arrays[N_ARRAYS])
 {
-  arrays[0] = sae_floats_new (net->d_sae, net->d_in, "W_enc", error);
-  arrays[1] = arrays[0] ? sae_floats_new (1, net->d_sae, "b_enc", error) : NULL;
-  arrays[2] = arrays[1]
-                  ? sae_floats_new (net->d_sae, net->d_out, "W_dec", error)
-                  : NULL;
-  arrays[3] = arrays[2] ? sae_floats_new (1, net->d_out, "b_dec", error) : NULL;
-  if (arrays[3])
-    return TRUE;
-  for (guint i = 0; i < 3; i++)
+  for (guint i = 0; i < N_ARRAYS; i++)
     free (arrays[i]);
-  return FALSE;
+}
+
+/* Zeroed arrays of the sizes of @net, or none; the last is NULL but for
+ * jump-relu. */
+static gboolean
+allocate (const SaeNet *net, float *arrays[N_ARRAYS], GError **error)
+{
+  const struct {
+    const char *name;
+    gsize rows, columns;
+  } shapes[N_ARRAYS] = {
+      {"W_enc", net->d_sae, net->d_in},
+      {"b_enc", 1, net->d_sae},
+      {"W_dec", net->d_sae, net->d_out},
+      {"b_dec", 1, net->d_out},
+      {"threshold", 1, net->d_sae},
+  };
+  guint n = net->sparsity == SAE_SPARSITY_JUMP_RELU ? N_ARRAYS : N_ARRAYS - 1;
+
+  memset (arrays, 0, N_ARRAYS * sizeof *arrays);
+  for (guint i = 0; i < n; i++) {
+    arrays[i] = sae_floats_new (shapes[i].rows, shapes[i].columns,
+        shapes[i].name, error);
+    if (!arrays[i]) {
+      free_arrays (arrays);
+      return FALSE;
+    }
+  }
+  return TRUE;
 }
 
 /**
@@ -117,7 +155,8 @@ allocate (const SaeNet *net, float *arrays[4], GError **error)
  * @init: how it starts
  * @error: return location
  *
- * Makes an untrained model; the same seed gives the same bits everywhere.
+ * Makes an untrained model; the same seed gives the same bits everywhere. With
+ * jump-relu the thresholds are 0; sae_model_with_threshold() sets others.
  * %SAE_ERROR_SIZE when @config contradicts itself, %SAE_ERROR_NO_SPACE when
  * memory is exhausted.
  *
@@ -129,13 +168,13 @@ sae_model_new (const SaeConfig *config, guint64 seed, SaeInit init,
     GError **error)
 {
   SaeNet net = sae_net_from_config (config);
-  float *arrays[4];
+  float *arrays[N_ARRAYS];
 
   if (!sae_net_check (&net, error) || !allocate (&net, arrays, error))
     return NULL;
   sae_start_weights (&net, init, seed, arrays[0], arrays[2]);
   return sae_model_new_take (&net, arrays[0], arrays[1], arrays[2], arrays[3],
-      NULL, error);
+      arrays[4], NULL, error);
 }
 
 static gboolean
@@ -165,7 +204,8 @@ copy_weights (const char *name, float *to, gsize rows, gsize columns,
  * @error: return location
  *
  * Makes a model from arrays, which are copied. Note the orientation: W_enc of
- * SAELens and Gemma Scope is the transpose. %SAE_ERROR_SIZE when a size is not
+ * SAELens and Gemma Scope is the transpose. With jump-relu the thresholds are
+ * 0; sae_model_with_threshold() sets others. %SAE_ERROR_SIZE when a size is not
  * what @config says, %SAE_ERROR_NON_FINITE for a NaN or an infinity.
  *
  * Returns: (transfer full): a model
@@ -176,7 +216,7 @@ sae_model_new_from_weights (const SaeConfig *config, GBytes *W_enc,
     GBytes *b_enc, GBytes *W_dec, GBytes *b_dec, GError **error)
 {
   SaeNet net = sae_net_from_config (config);
-  float *a[4];
+  float *a[N_ARRAYS];
 
   if (!sae_net_check (&net, error) || !allocate (&net, a, error))
     return NULL;
@@ -184,125 +224,10 @@ sae_model_new_from_weights (const SaeConfig *config, GBytes *W_enc,
       !copy_weights ("b_enc", a[1], 1, net.d_sae, b_enc, error) ||
       !copy_weights ("W_dec", a[2], net.d_sae, net.d_out, W_dec, error) ||
       !copy_weights ("b_dec", a[3], 1, net.d_out, b_dec, error)) {
-    for (guint i = 0; i < 4; i++)
-      free (a[i]);
+    free_arrays (a);
     return NULL;
   }
-  return sae_model_new_take (&net, a[0], a[1], a[2], a[3], NULL, error);
-}
-
-/* Value of an enumeration from its nick, or @fallback without one. */
-static gboolean
-enum_from_nick (GType type, const char *nick, gint fallback, gint *value,
-    GError **error)
-{
-  g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
-  GEnumValue *found = nick ? g_enum_get_value_by_nick (enum_class, nick) : NULL;
-
-  *value = found ? found->value : fallback;
-  if (found || !nick)
-    return TRUE;
-  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-      "%s: '%s' is not one of its values", g_type_name (type), nick);
-  return FALSE;
-}
-
-/**
- * sae_model_load:
- * @path: (type filename): a dictionary on disk
- * @error: return location
- *
- * Loads a dictionary: a folder as SAELens saves it (`cfg.json` and
- * `sae_weights.safetensors`, architectures `standard` and `topk`). Options of
- * the folder that change the result are applied or refused by name. Errors
- * give the file, what was expected and what is there.
- *
- * Returns: (transfer full): a model
- * Since: 0.1
- */
-SaeModel *
-sae_model_load (const char *path, GError **error)
-{
-  g_autoptr (SaeDictionary) dictionary = sae_layouts_load (path, error);
-  gint sparsity, ties;
-  SaeNet net;
-  SaeModel *model;
-
-  if (!dictionary) /* the error names the file */
-    return NULL;
-  if (!enum_from_nick (SAE_TYPE_SPARSITY, dictionary->sparsity,
-          SAE_SPARSITY_TOP_K, &sparsity, error) ||
-      !enum_from_nick (SAE_TYPE_TIES, dictionary->ties, SAE_TIES_LOWEST_INDEX,
-          &ties, error)) {
-    g_prefix_error (error, "%s: ", path);
-    return NULL;
-  }
-  net = (SaeNet){
-      .d_in = dictionary->d_in,
-      .d_out = dictionary->d_out,
-      .d_sae = dictionary->d_sae,
-      .k = dictionary->k,
-      .sparsity = (SaeSparsity) sparsity,
-      .ties = (SaeTies) ties,
-      .pre_bias = dictionary->pre_bias,
-  };
-  if (!sae_net_check (&net, error)) {
-    g_prefix_error (error, "%s: ", path);
-    return NULL;
-  }
-  model = sae_model_new_take (&net, g_steal_pointer (&dictionary->W_enc),
-      g_steal_pointer (&dictionary->b_enc),
-      g_steal_pointer (&dictionary->W_dec),
-      g_steal_pointer (&dictionary->b_dec), dictionary->metadata, error);
-  if (!model)
-    g_prefix_error (error, "%s: ", path);
-  return model;
-}
-
-static char *
-enum_to_nick (GType type, gint value)
-{
-  g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
-
-  return g_strdup (g_enum_get_value (enum_class, value)->value_nick);
-}
-
-/**
- * sae_model_save:
- * @model: a model
- * @path: (type filename): a folder, new or to be replaced
- * @error: return location
- *
- * Writes the model as SAELens' folder, which SAELens loads. The folder is
- * replaced whole or not at all; a reader never sees new weights with an old
- * configuration.
- *
- * Returns: whether it was written
- * Since: 0.1
- */
-gboolean
-sae_model_save (SaeModel *model, const char *path, GError **error)
-{
-  const SaeNet *net = &model->net;
-  g_autofree char *sparsity = enum_to_nick (SAE_TYPE_SPARSITY, net->sparsity);
-  g_autofree char *ties = enum_to_nick (SAE_TYPE_TIES, net->ties);
-  /* only read from: nothing is owned */
-  SaeDictionary view = {
-      .d_in = net->d_in,
-      .d_out = net->d_out,
-      .d_sae = net->d_sae,
-      .k = net->k,
-      .sparsity = sparsity,
-      .ties = ties,
-      .pre_bias = net->pre_bias,
-      .W_enc = (float *) net->W_enc,
-      .b_enc = (float *) net->b_enc,
-      .W_dec = (float *) net->W_dec,
-      .b_dec = (float *) net->b_dec,
-      .metadata = model->metadata,
-  };
-
-  return sae_layouts_save (&view, SAVE_LAYOUT, path, error);
+  return sae_model_new_take (&net, a[0], a[1], a[2], a[3], a[4], NULL, error);
 }
 
 /**
@@ -336,6 +261,7 @@ sae_model_unref (SaeModel *model)
   g_bytes_unref (model->b_enc);
   g_bytes_unref (model->W_dec);
   g_bytes_unref (model->b_dec);
+  g_clear_pointer (&model->threshold, g_bytes_unref);
   g_hash_table_unref (model->metadata);
   g_free (model);
 }
@@ -352,8 +278,20 @@ share_weights (SaeModel *model)
   copy->b_enc = g_bytes_ref (model->b_enc);
   copy->W_dec = g_bytes_ref (model->W_dec);
   copy->b_dec = g_bytes_ref (model->b_dec);
+  if (model->threshold)
+    copy->threshold = g_bytes_ref (model->threshold);
   copy->metadata = copy_metadata (model->metadata);
   return copy;
+}
+
+/* @threshold may be NULL. */
+static void
+take_threshold (SaeModel *model, float *threshold)
+{
+  g_clear_pointer (&model->threshold, g_bytes_unref);
+  if (threshold)
+    model->threshold = take_floats (threshold, 1, model->net.d_sae);
+  model->net.threshold = threshold;
 }
 
 /**
@@ -376,7 +314,40 @@ sae_model_with_top_k (SaeModel *model, guint k, SaeTies ties, GError **error)
   copy->net.sparsity = SAE_SPARSITY_TOP_K;
   copy->net.k = k;
   copy->net.ties = ties;
+  take_threshold (copy, NULL);
   return sae_net_check (&copy->net, error) ? g_steal_pointer (&copy) : NULL;
+}
+
+/**
+ * sae_model_with_threshold:
+ * @model: a model
+ * @threshold: float32 [d_sae]: what a latent's pre-activation must exceed to
+ *   be active, in the model's units; where it is negative, 0
+ * @error: return location
+ *
+ * The same weights under the jump-relu rule. @threshold is copied, the weights
+ * are not. %SAE_ERROR_SIZE when it has another size, %SAE_ERROR_NON_FINITE for
+ * a NaN or an infinity.
+ *
+ * Returns: (transfer full): a model
+ * Since: 0.1
+ */
+SaeModel *
+sae_model_with_threshold (SaeModel *model, GBytes *threshold, GError **error)
+{
+  g_autoptr (SaeModel) copy = share_weights (model);
+  gsize d_sae = model->net.d_sae;
+  float *floats = sae_floats_new (1, d_sae, "threshold", error);
+
+  if (!floats)
+    return NULL;
+  copy->net.sparsity = SAE_SPARSITY_JUMP_RELU;
+  copy->net.k = 0;
+  take_threshold (copy, floats);
+  if (!copy_weights ("threshold", floats, 1, d_sae, threshold, error) ||
+      !check_threshold (copy, error))
+    return NULL;
+  return g_steal_pointer (&copy);
 }
 
 /**
@@ -538,6 +509,21 @@ GBytes *
 sae_model_get_b_dec (SaeModel *model)
 {
   return g_bytes_ref (model->b_dec);
+}
+
+/**
+ * sae_model_get_threshold:
+ * @model: a model
+ *
+ * Returns: (transfer full) (nullable): float32 [d_sae], what the
+ *   pre-activations of a jump-relu model must exceed; not copied. %NULL for
+ *   other rules
+ * Since: 0.1
+ */
+GBytes *
+sae_model_get_threshold (SaeModel *model)
+{
+  return model->threshold ? g_bytes_ref (model->threshold) : NULL;
 }
 
 /**

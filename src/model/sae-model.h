@@ -62,6 +62,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeModel, sae_model_unref)
 SAE_API SaeModel *
 sae_model_with_top_k (SaeModel *model, guint k, SaeTies ties, GError **error);
 SAE_API SaeModel *
+sae_model_with_threshold (SaeModel *model, GBytes *threshold, GError **error);
+SAE_API SaeModel *
 sae_model_with_metadata (SaeModel *model, const char *key, const char *value);
 
 SAE_API SaeConfig *sae_model_get_config (SaeModel *model);
@@ -74,6 +76,7 @@ SAE_API GBytes *sae_model_get_W_enc (SaeModel *model);
 SAE_API GBytes *sae_model_get_b_enc (SaeModel *model);
 SAE_API GBytes *sae_model_get_W_dec (SaeModel *model);
 SAE_API GBytes *sae_model_get_b_dec (SaeModel *model);
+SAE_API GBytes *sae_model_get_threshold (SaeModel *model);
 SAE_API char **sae_model_list_metadata (SaeModel *model);
 SAE_API const char *sae_model_get_metadata (SaeModel *model, const char *key);
 

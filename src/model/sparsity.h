@@ -6,7 +6,8 @@
  * A row's pre-activations are scored block by block, ascending. What exceeds
  * the row's running threshold is appended to its candidates; now and then the
  * rule settles them, which drops what can no longer be active and raises the
- * threshold. So no rule ever needs the whole row at once. */
+ * threshold. So no rule ever needs the whole row at once. A net that has a
+ * threshold for each latent appends what exceeds that instead. */
 #pragma once
 
 #include "net.h"
@@ -38,3 +39,4 @@ const SaeSparsityRule *sae_sparsity_find (SaeSparsity sparsity);
 
 extern const SaeSparsityRule sae_sparsity_top_k;
 extern const SaeSparsityRule sae_sparsity_l1;
+extern const SaeSparsityRule sae_sparsity_jump_relu;

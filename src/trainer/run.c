@@ -96,6 +96,19 @@ net_of (const SaeTrainerOptions *options)
   };
 }
 
+static gboolean
+check_trainable (const SaeNet *net, GError **error)
+{
+  if (!sae_net_check (net, error))
+    return FALSE;
+  if (net->sparsity != SAE_SPARSITY_JUMP_RELU)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "sparsity: expected top-k or l1, got jump-relu, whose thresholds cannot "
+      "be trained yet");
+  return FALSE;
+}
+
 SaeRun *
 sae_run_new (const SaeTrainerOptions *options, SaeModel *model, GError **error)
 {
@@ -107,7 +120,7 @@ sae_run_new (const SaeTrainerOptions *options, SaeModel *model, GError **error)
   run->rule = sae_optimizer_find (options->optimizer);
   run->scale = 1.0;
   run->calibrated = options->normalize == SAE_NORMALIZE_NONE;
-  if (!sae_net_check (&run->net, error) || !allocate (run, error)) {
+  if (!check_trainable (&run->net, error) || !allocate (run, error)) {
     sae_run_free (run);
     return NULL;
   }
@@ -485,7 +498,7 @@ sae_run_copy_model (const SaeRun *run, GError **error)
         i == B_ENC || i == B_DEC ? (float) run->scale : 1.0f, p->w, p->n);
   }
   return sae_model_new_take (&net, copy[W_ENC], copy[B_ENC], copy[W_DEC],
-      copy[B_DEC], run->metadata, error);
+      copy[B_DEC], NULL, run->metadata, error);
 }
 
 double

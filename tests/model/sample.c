@@ -47,17 +47,36 @@ make_model (const SaeConfig *config, GBytes *W_enc, GBytes *b_enc,
   return model;
 }
 
+/* With jump-relu, random thresholds in place of 0: some are negative. */
+static SaeModel *
+add_thresholds (Noise *noise, SaeModel *model)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) threshold = NULL;
+  SaeModel *with;
+
+  if (sae_model_get_sparsity (model) != SAE_SPARSITY_JUMP_RELU)
+    return model;
+  threshold = sample_normal (noise, sae_model_get_d_sae (model), 0.5f);
+  with = sae_model_with_threshold (model, threshold, &error);
+  g_assert_no_error (error);
+  sae_model_unref (model);
+  return with;
+}
+
 SaeModel *
 sample_model (Noise *noise, const SaeConfig *config)
 {
   gsize d_in = config->d_in, d_sae = config->d_sae;
   gsize d_out = config->d_out ? config->d_out : d_in;
 
-  return make_model (config,
+  SaeModel *model = make_model (config,
       sample_normal (noise, d_sae * d_in, 1 / sqrtf ((float) d_in)),
       sample_normal (noise, d_sae, 0.1f),
       sample_normal (noise, d_sae * d_out, 1 / sqrtf ((float) d_out)),
       sample_normal (noise, d_out, 0.1f));
+
+  return add_thresholds (noise, model);
 }
 
 SaeModel *
@@ -66,10 +85,13 @@ sample_model_of (Noise *noise, NoiseKind kind, const SaeConfig *config)
   gsize d_in = config->d_in, d_sae = config->d_sae;
   gsize d_out = config->d_out ? config->d_out : d_in;
 
-  return make_model (config, sample_floats (noise, kind, d_sae * d_in),
-      sample_floats (noise, kind, d_sae),
-      sample_floats (noise, kind, d_sae * d_out),
-      sample_floats (noise, kind, d_out));
+  SaeModel *model =
+      make_model (config, sample_floats (noise, kind, d_sae * d_in),
+          sample_floats (noise, kind, d_sae),
+          sample_floats (noise, kind, d_sae * d_out),
+          sample_floats (noise, kind, d_out));
+
+  return add_thresholds (noise, model);
 }
 
 typedef struct {
@@ -106,7 +128,8 @@ void
 sample_sparsify (const SaeNet *net, float *pre)
 {
   for (guint i = 0; i < net->d_sae; i++)
-    pre[i] = pre[i] > 0 ? pre[i] : 0;
+    if (!(pre[i] > 0) || (net->threshold && !(pre[i] > net->threshold[i])))
+      pre[i] = 0;
   if (net->sparsity == SAE_SPARSITY_TOP_K)
     keep_largest (net, pre);
 }

@@ -12,9 +12,10 @@ GBytes *sample_floats (Noise *noise, NoiseKind kind, gsize n);
 /* About normal, variance 1. (transfer full) */
 GBytes *sample_rows (Noise *noise, gsize n_rows, gsize d);
 
-/* Weights of about unit rows, biases of about 0.1. (transfer full) */
+/* Weights of about unit rows, biases of about 0.1; with jump-relu, thresholds
+ * of about 0.5, half of them negative. (transfer full) */
 SaeModel *sample_model (Noise *noise, const SaeConfig *config);
-/* Weights and biases of @kind. (transfer full) */
+/* Weights and biases of @kind, thresholds as above. (transfer full) */
 SaeModel *
 sample_model_of (Noise *noise, NoiseKind kind, const SaeConfig *config);
 

@@ -11,13 +11,15 @@
 static SaeConfig
 random_config (Noise *noise)
 {
+  static const SaeSparsity rules[] = {SAE_SPARSITY_TOP_K, SAE_SPARSITY_TOP_K,
+      SAE_SPARSITY_L1, SAE_SPARSITY_JUMP_RELU};
   guint d_sae = 1 + noise_below (noise, noise_below (noise, 4) ? 300 : 1500);
 
   return (SaeConfig){
       .d_in = 1 + noise_below (noise, 70),
       .d_sae = d_sae,
       .k = 1 + noise_below (noise, d_sae),
-      .sparsity = noise_below (noise, 3) ? SAE_SPARSITY_TOP_K : SAE_SPARSITY_L1,
+      .sparsity = rules[noise_below (noise, G_N_ELEMENTS (rules))],
       .ties = (SaeTies) noise_below (noise, 2),
       .pre_bias = (gboolean) noise_below (noise, 2),
   };

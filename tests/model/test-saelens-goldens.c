@@ -7,10 +7,10 @@
 #include "model.h"
 #include "npy.h"
 
-static const char *const folders[] = {"saelens-standard-bdec0",
-    "saelens-standard-bdec1", "saelens-topk-bdec0-rescale0",
-    "saelens-topk-bdec0-rescale1", "saelens-topk-bdec1-rescale0",
-    "saelens-topk-bdec1-rescale1"};
+static const char *const folders[] = {"saelens-jumprelu",
+    "saelens-standard-bdec0", "saelens-standard-bdec1",
+    "saelens-topk-bdec0-rescale0", "saelens-topk-bdec0-rescale1",
+    "saelens-topk-bdec1-rescale0", "saelens-topk-bdec1-rescale1"};
 
 /* A float32 matrix of @rows (0: any) from a .npy file. (transfer full) */
 static GBytes *

@@ -76,10 +76,11 @@ test_tied_l1 (void)
 static void
 test_tied_transcoder (void)
 {
-  const SaeSparsity rules[] = {SAE_SPARSITY_TOP_K, SAE_SPARSITY_L1};
-  const double gains[] = {1, 2 * 24.0 / 100};
+  const SaeSparsity rules[] = {SAE_SPARSITY_TOP_K, SAE_SPARSITY_L1,
+      SAE_SPARSITY_JUMP_RELU};
+  const double gains[] = {1, 2 * 24.0 / 100, 2 * 24.0 / 100};
 
-  for (guint i = 0; i < 2; i++) {
+  for (guint i = 0; i < G_N_ELEMENTS (rules); i++) {
     g_autoptr (SaeModel) model =
         start (24, 100, rules[i], 40, 6, SAE_INIT_TIED);
     const SaeNet *net = sae_model_get_net (model);

@@ -9,6 +9,7 @@
 #include "sae.h"
 
 static char *model_path, *x_path, *latents_path, *x_hat_path, *sparsity;
+static char *threshold_path;
 static int train_steps, d_sae = 64, k = 4;
 static gboolean pre_bias;
 
@@ -24,9 +25,20 @@ static const GOptionEntry entries[] = {
     {"sparsity", 0, 0, G_OPTION_ARG_STRING, &sparsity, "rule", "NICK"},
     {"dict-size", 0, 0, G_OPTION_ARG_INT, &d_sae, "latents", "N"},
     {"top-k", 0, 0, G_OPTION_ARG_INT, &k, "kept per row", "K"},
+    {"threshold", 0, 0, G_OPTION_ARG_FILENAME, &threshold_path,
+        "thresholds [1, N] that make jump-relu of what was trained", "FILE"},
     {"pre-bias", 0, 0, G_OPTION_ARG_NONE, &pre_bias, "subtract b_dec", NULL},
     {NULL},
 };
+
+static SaeModel *
+add_threshold (SaeModel *model, GError **error)
+{
+  guint n;
+  g_autoptr (GBytes) threshold = npy_file_read (threshold_path, &n, error);
+
+  return threshold ? sae_model_with_threshold (model, threshold, error) : NULL;
+}
 
 /* Trains on the same rows over and over, and saves. */
 static gboolean
@@ -35,6 +47,7 @@ train (GBytes *x, guint d_in, GError **error)
   g_autoptr (SaeTrainer) trainer =
       sae_trainer_new (d_in, (guint) d_sae, (guint) k);
   g_autoptr (SaeModel) model = NULL;
+  g_autoptr (SaeModel) jump_relu = NULL;
 
   g_object_set (trainer, "sparsity",
       g_strcmp0 (sparsity, "l1") == 0 ? SAE_SPARSITY_L1 : SAE_SPARSITY_TOP_K,
@@ -46,7 +59,10 @@ train (GBytes *x, guint d_in, GError **error)
     if (!sae_trainer_step (trainer, x, NULL, error))
       return FALSE;
   model = sae_trainer_get_model (trainer, error);
-  return model && sae_model_save (model, model_path, error);
+  if (!model || !threshold_path)
+    return model && sae_model_save (model, model_path, error);
+  jump_relu = add_threshold (model, error);
+  return jump_relu && sae_model_save (jump_relu, model_path, error);
 }
 
 static gboolean

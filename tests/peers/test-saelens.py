@@ -14,7 +14,9 @@ import tempfile
 import numpy as np
 import torch
 from sae_lens import (
-    SAE, StandardSAE, StandardSAEConfig, TopKSAE, TopKSAEConfig,
+    SAE, BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig, JumpReLUSAE,
+    JumpReLUSAEConfig, JumpReLUTrainingSAE, JumpReLUTrainingSAEConfig,
+    StandardSAE, StandardSAEConfig, TopKSAE, TopKSAEConfig,
 )
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "python"))
@@ -91,6 +93,82 @@ def register_ours(sparsity, pre_bias):
         assert np.abs(latents).max() > 0
 
 
+def random_thresholds(seed=5):
+    """Of both signs: some latents need more than to be positive."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(1, D_SAE)).astype(np.float32)
+
+
+def register_our_jump_relu(pre_bias):
+    bias = "with" if pre_bias else "without"
+
+    @tap.test(f"/peers/saelens/loads-our-jump-relu-{bias}-pre-bias")
+    def _():
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "threshold.npy"
+            np.save(path, random_thresholds())
+            arguments = [
+                "--train=20", "--sparsity=l1", f"--dict-size={D_SAE}",
+                f"--threshold={path}",
+            ]
+            arguments += ["--pre-bias"] if pre_bias else []
+            latents, sae = check_both(folder, random_rows(), *arguments)
+        assert sae.cfg.architecture() == "jumprelu"
+        assert sae.cfg.apply_b_dec_to_input == pre_bias
+        threshold = sae.threshold.detach().numpy()
+        assert (threshold == random_thresholds()[0]).all()
+        assert (latents > 0).any()
+        # the thresholds decide, not only the sign
+        assert ((latents > 0) <= (latents > threshold)).all()
+        sae.threshold.data.fill_(-1.0)
+        with torch.no_grad():
+            relu = sae.encode(torch.from_numpy(random_rows())).numpy()
+        assert (relu > 0).sum() > (latents > 0).sum()
+
+
+def set_random_weights(sae):
+    with torch.no_grad():
+        for name, parameter in sae.named_parameters():
+            scale = D_IN**-0.5 if name.startswith("W_") else 0.3
+            parameter.copy_(torch.randn_like(parameter) * scale)
+    return sae
+
+
+def check_theirs(save):
+    """Ours and SAELens' results with what @save writes into a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model"
+        save(path)
+        latents, sae = check_both(folder, random_rows())
+    assert sae.cfg.architecture() == "jumprelu"
+    assert 0 < (latents > 0).mean() < 0.5
+
+
+@tap.test("/peers/saelens/its-trained-batchtopk-loads-here")
+def _():
+    torch.manual_seed(8)
+    for rescale in (False, True):
+        config = BatchTopKTrainingSAEConfig(
+            d_in=D_IN, d_sae=D_SAE, k=K, rescale_acts_by_decoder_norm=rescale
+        )
+        sae = set_random_weights(BatchTopKTrainingSAE(config))
+        sae.topk_threshold.fill_(0.4)
+        check_theirs(sae.save_inference_model)
+
+
+@tap.test("/peers/saelens/its-trained-jumprelu-loads-here")
+def _():
+    torch.manual_seed(9)
+    for mode in ("step", "tanh", "quadratic"):
+        config = JumpReLUTrainingSAEConfig(
+            d_in=D_IN, d_sae=D_SAE, jumprelu_sparsity_loss_mode=mode,
+            target_l0=K,
+        )
+        sae = set_random_weights(JumpReLUTrainingSAE(config))
+        check_theirs(sae.save_inference_model)
+        check_theirs(sae.save_model)
+
+
 def make_saelens(architecture, pre_bias, rescale, dtype):
     """An SAE of SAELens with random weights; its rows of W_dec have various
     norms, so that an ignored rescaling would show."""
@@ -101,17 +179,15 @@ def make_saelens(architecture, pre_bias, rescale, dtype):
     }
     if architecture == "standard":
         sae = StandardSAE(StandardSAEConfig(**settings))
+    elif architecture == "jumprelu":
+        sae = JumpReLUSAE(JumpReLUSAEConfig(**settings))
     else:
         sae = TopKSAE(
             TopKSAEConfig(
                 k=K, rescale_acts_by_decoder_norm=rescale, **settings
             )
         )
-    with torch.no_grad():
-        for name, parameter in sae.named_parameters():
-            scale = 0.3 if name.startswith("b_") else D_IN**-0.5
-            parameter.copy_(torch.randn_like(parameter) * scale)
-    return sae
+    return set_random_weights(sae)
 
 
 def register_theirs(architecture, pre_bias, rescale, dtype):
@@ -131,8 +207,10 @@ def register_theirs(architecture, pre_bias, rescale, dtype):
 
 for options in itertools.product(("top-k", "l1"), (False, True)):
     register_ours(*options)
+for pre_bias in (False, True):
+    register_our_jump_relu(pre_bias)
 for options in itertools.product(
-    ("standard", "topk"), (False, True), (False, True),
+    ("standard", "topk", "jumprelu"), (False, True), (False, True),
     ("float32", "float16", "bfloat16"),
 ):
     if options[0] == "topk" or not options[2]:

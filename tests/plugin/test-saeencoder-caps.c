@@ -124,17 +124,20 @@ test_format_forced (void)
 }
 
 static void
-test_pairs_forced_on_l1 (void)
+test_pairs_forced (gconstpointer rule)
 {
-  g_auto (Stream) stream = stream_new ("saeencoder", "dict-size", F, "sparsity",
-      SAE_SPARSITY_L1, "codes-format", 1, NULL);
+  g_auto (Stream) stream =
+      stream_new ("saeencoder", "dict-size", F, "codes-format", 1, NULL);
   g_autofree float *x = stream_rows (1, 8, D);
 
+  gst_element_set_state (stream.element, GST_STATE_READY);
+  gst_util_set_object_arg (G_OBJECT (stream.element), "sparsity", rule);
+  gst_element_set_state (stream.element, GST_STATE_PLAYING);
   stream_send_dims (&stream, "float32", "16:8");
   g_assert_cmpint (stream_push_floats (&stream, x, 8 * D), ==,
       GST_FLOW_NOT_NEGOTIATED);
   stream_expect_error (&stream, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-      "codes-format", "pairs", "l1", NULL);
+      "codes-format", "pairs", rule, NULL);
 }
 
 static void
@@ -451,7 +454,10 @@ main (int argc, char **argv)
   ADD ("l1-is-dense", test_l1_is_dense);
   ADD ("keep-all-is-dense", test_keep_all_is_dense);
   ADD ("codes-format-forces", test_format_forced);
-  ADD ("pairs-of-l1-refused", test_pairs_forced_on_l1);
+  g_test_add_data_func ("/saeencoder/caps/pairs-of-l1-refused", "l1",
+      test_pairs_forced);
+  g_test_add_data_func ("/saeencoder/caps/pairs-of-jump-relu-refused",
+      "jump-relu", test_pairs_forced);
   ADD ("downstream-restricts", test_downstream_restricts);
   ADD ("downstream-restricts-flexible", test_flexible_downstream_restricts);
   ADD ("trailing-ones-are-the-same", test_rank_variants);

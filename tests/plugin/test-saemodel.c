@@ -17,6 +17,7 @@ typedef struct {
   gchar *folder;
   gchar *top_k; /* dictionaries in it */
   gchar *l1;
+  gchar *jump_relu;
   gchar *pre_bias;
 } Models;
 
@@ -32,6 +33,9 @@ set_up (Models *models, gconstpointer data)
   config->pre_bias = FALSE;
   config->sparsity = SAE_SPARSITY_L1;
   models->l1 = stream_save_model (models->folder, "l1", config, 7);
+  config->sparsity = SAE_SPARSITY_JUMP_RELU;
+  models->jump_relu =
+      stream_save_model (models->folder, "jump-relu", config, 7);
 }
 
 static void
@@ -40,6 +44,7 @@ tear_down (Models *models, gconstpointer data)
   stream_remove_folder (models->folder);
   g_free (models->top_k);
   g_free (models->l1);
+  g_free (models->jump_relu);
   g_free (models->pre_bias);
 }
 
@@ -106,6 +111,10 @@ test_contradictions (Models *models, gconstpointer data)
         {models->top_k, "top-k", "65", "65", "64"},
         {models->l1, "sparsity", "top-k", "top-k", "l1"},
         {models->l1, "top-k", "8", "top-k", "l1"},
+        {models->jump_relu, "top-k", "8", "top-k: set to 8", "jump-relu"},
+        {models->jump_relu, "sparsity", "l1", "l1", "jump-relu"},
+        {models->jump_relu, "sparsity", "batch-top-k", "batch-top-k",
+            "jump-relu"},
         {models->top_k, "pre-bias", "true", "pre-bias", "true"},
         {models->pre_bias, "pre-bias", "false", "pre-bias", "false"},
     };
@@ -118,6 +127,84 @@ test_contradictions (Models *models, gconstpointer data)
           cases[j].part, cases[j].other_part);
     }
   }
+}
+
+/* Without a location, what was set can only contradict itself. */
+static void
+test_contradictions_of_properties (Models *models, gconstpointer data)
+{
+  static const gchar *const rules[] = {"l1", "jump-relu"};
+
+  for (guint i = 0; i < G_N_ELEMENTS (elements); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (rules); j++) {
+      g_auto (Stream) stream =
+          stream_new_alone (elements[i], "dict-size", F, "top-k", K, NULL);
+      gst_util_set_object_arg (G_OBJECT (stream.element), "sparsity", rules[j]);
+      expect_no_start (&stream, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+          "top-k: set to 4", rules[j]);
+    }
+}
+
+/* Dense codes there and back are what the library computes. */
+static void
+test_jump_relu_there_and_back (Models *models, gconstpointer data)
+{
+  g_auto (Stream) encoder =
+      stream_new ("saeencoder", "location", models->jump_relu, NULL);
+  g_auto (Stream) decoder =
+      stream_new ("saedecoder", "location", models->jump_relu, NULL);
+  g_autoptr (SaeModel) model = sae_model_load (models->jump_relu, NULL);
+  g_autofree float *x = stream_rows (1, 10, D);
+  g_autoptr (GBytes) input = g_bytes_new (x, 10 * D * sizeof *x);
+  g_autoptr (SaeLatents) latents = NULL;
+  g_autoptr (GBytes) want_x_hat =
+      sae_model_forward (model, input, &latents, NULL);
+  g_autoptr (GBytes) want_codes = sae_latents_to_dense (latents, NULL);
+  g_autoptr (GBytes) codes = NULL, x_hat = NULL;
+  GstBuffer *out;
+
+  stream_send_dims (&encoder, "float32", "16:10");
+  g_assert_cmpint (stream_push_floats (&encoder, x, 10 * D), ==, GST_FLOW_OK);
+  out = stream_pull (&encoder);
+  codes = stream_memory (out, 0);
+  expect_same_bytes ("codes", codes, want_codes);
+  stream_send_dims (&decoder, "float32", "64:10");
+  g_assert_cmpint (stream_push (&decoder, out), ==, GST_FLOW_OK);
+  out = stream_pull (&decoder);
+  x_hat = stream_memory (out, 0);
+  expect_same_bytes ("x_hat", x_hat, want_x_hat);
+  gst_buffer_unref (out);
+}
+
+/* Thresholds of the file matter: half of what l1 lets through stays. */
+static void
+test_thresholds_are_used (Models *models, gconstpointer data)
+{
+  g_autoptr (SaeModel) zero = sae_model_load (models->jump_relu, NULL);
+  g_autofree float *high = g_new0 (float, F);
+  g_autoptr (GBytes) threshold = NULL;
+  g_autoptr (SaeModel) model = NULL;
+  g_autofree float *x = stream_rows (1, 10, D);
+  GstBuffer *out;
+
+  for (guint i = 0; i < F; i += 2)
+    high[i] = 1e6f;
+  threshold = g_bytes_new (high, F * sizeof *high);
+  model = sae_model_with_threshold (zero, threshold, NULL);
+  g_assert_true (sae_model_save (model, models->jump_relu, NULL));
+  g_auto (Stream) stream =
+      stream_new ("saeencoder", "location", models->jump_relu, NULL);
+  stream_send_dims (&stream, "float32", "16:10");
+  g_assert_cmpint (stream_push_floats (&stream, x, 10 * D), ==, GST_FLOW_OK);
+  out = stream_pull (&stream);
+  g_autoptr (GBytes) codes = stream_memory (out, 0);
+  const float *latents = g_bytes_get_data (codes, NULL);
+  gboolean active[2] = {FALSE, FALSE};
+  for (guint i = 0; i < 10 * F; i++)
+    active[i % 2] |= latents[i] > 0;
+  g_assert_false (active[0]);
+  g_assert_true (active[1]);
+  gst_buffer_unref (out);
 }
 
 /* Whatever was set to what the model has is no contradiction. */
@@ -308,6 +395,9 @@ main (int argc, char **argv)
   ADD ("location-missing", test_missing);
   ADD ("location-corrupt", test_corrupt);
   ADD ("contradictions-name-both", test_contradictions);
+  ADD ("contradictions-without-location", test_contradictions_of_properties);
+  ADD ("jump-relu-there-and-back", test_jump_relu_there_and_back);
+  ADD ("thresholds-are-used", test_thresholds_are_used);
   ADD ("agreement-is-fine", test_agreement);
   ADD ("other-top-k-allowed", test_other_top_k);
   ADD ("untrained-warns-once", test_untrained_warns);

@@ -50,6 +50,24 @@ def _():
     )
 
 
+@tap.test("/python/model/jump-relu-matches-numpy")
+def _():
+    config = make_config(k=0, sparsity=Sae.Sparsity.L1)
+    model = random_model(config)
+    assert model.get_threshold() is None
+    threshold = np.random.default_rng(2).normal(size=config.d_sae)
+    threshold = threshold.astype(np.float32)
+    jump = model.with_threshold(to_bytes(threshold))
+    assert jump.get_sparsity() == Sae.Sparsity.JUMP_RELU
+    assert jump.get_threshold().get_data() == threshold.tobytes()
+    x = random_rows(33, config.d_in)
+    want = reference.encode(weights_of(model), x)
+    want[want <= threshold] = 0
+    got = to_array(jump.encode(to_bytes(x)).to_dense(), want.shape)
+    assert reference.worst(got, want) < TOLERANCE
+    assert ((got != 0) == (want != 0)).all() and 0 < (want != 0).mean() < 0.5
+
+
 @tap.test("/python/model/forward-is-encode-then-decode")
 def _():
     model = random_model(make_config())

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Models and the dictionaries on disk. */
+#include "model.h"
+
+#include "layouts.h"
+#include "sae-enum-types.h"
+
+/* Layout that sae_model_save() writes. */
+#define SAVE_LAYOUT "saelens"
+
+/* Value of an enumeration from its nick, or @fallback without one. */
+static gboolean
+enum_from_nick (GType type, const char *nick, gint fallback, gint *value,
+    GError **error)
+{
+  g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
+  GEnumValue *found = nick ? g_enum_get_value_by_nick (enum_class, nick) : NULL;
+
+  *value = found ? found->value : fallback;
+  if (found || !nick)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "%s: '%s' is not one of its values", g_type_name (type), nick);
+  return FALSE;
+}
+
+/**
+ * sae_model_load:
+ * @path: (type filename): a dictionary on disk
+ * @error: return location
+ *
+ * Loads a dictionary: a folder as SAELens saves it (`cfg.json` and
+ * `sae_weights.safetensors`, architectures `standard`, `topk`
+ * and `jumprelu`). Options of
+ * the folder that change the result are applied or refused by name. Errors
+ * give the file, what was expected and what is there.
+ *
+ * Returns: (transfer full): a model
+ * Since: 0.1
+ */
+SaeModel *
+sae_model_load (const char *path, GError **error)
+{
+  g_autoptr (SaeDictionary) dictionary = sae_layouts_load (path, error);
+  gint sparsity, ties;
+  SaeNet net;
+  SaeModel *model;
+
+  if (!dictionary) /* the error names the file */
+    return NULL;
+  if (!enum_from_nick (SAE_TYPE_SPARSITY, dictionary->sparsity,
+          SAE_SPARSITY_TOP_K, &sparsity, error) ||
+      !enum_from_nick (SAE_TYPE_TIES, dictionary->ties, SAE_TIES_LOWEST_INDEX,
+          &ties, error)) {
+    g_prefix_error (error, "%s: ", path);
+    return NULL;
+  }
+  net = (SaeNet){
+      .d_in = dictionary->d_in,
+      .d_out = dictionary->d_out,
+      .d_sae = dictionary->d_sae,
+      .k = dictionary->k,
+      .sparsity = (SaeSparsity) sparsity,
+      .ties = (SaeTies) ties,
+      .pre_bias = dictionary->pre_bias,
+  };
+  if (!sae_net_check (&net, error)) {
+    g_prefix_error (error, "%s: ", path);
+    return NULL;
+  }
+  model = sae_model_new_take (&net, g_steal_pointer (&dictionary->W_enc),
+      g_steal_pointer (&dictionary->b_enc),
+      g_steal_pointer (&dictionary->W_dec),
+      g_steal_pointer (&dictionary->b_dec),
+      g_steal_pointer (&dictionary->threshold), dictionary->metadata, error);
+  if (!model)
+    g_prefix_error (error, "%s: ", path);
+  return model;
+}
+
+static char *
+enum_to_nick (GType type, gint value)
+{
+  g_autoptr (GEnumClass) enum_class = g_type_class_ref (type);
+
+  return g_strdup (g_enum_get_value (enum_class, value)->value_nick);
+}
+
+/**
+ * sae_model_save:
+ * @model: a model
+ * @path: (type filename): a folder, new or to be replaced
+ * @error: return location
+ *
+ * Writes the model as SAELens' folder, which SAELens loads. The folder is
+ * replaced whole or not at all; a reader never sees new weights with an old
+ * configuration.
+ *
+ * Returns: whether it was written
+ * Since: 0.1
+ */
+gboolean
+sae_model_save (SaeModel *model, const char *path, GError **error)
+{
+  const SaeNet *net = sae_model_get_net (model);
+  g_autofree char *sparsity = enum_to_nick (SAE_TYPE_SPARSITY, net->sparsity);
+  g_autofree char *ties = enum_to_nick (SAE_TYPE_TIES, net->ties);
+  /* only read from: nothing is owned */
+  SaeDictionary view = {
+      .d_in = net->d_in,
+      .d_out = net->d_out,
+      .d_sae = net->d_sae,
+      .k = net->k,
+      .sparsity = sparsity,
+      .ties = ties,
+      .pre_bias = net->pre_bias,
+      .W_enc = (float *) net->W_enc,
+      .b_enc = (float *) net->b_enc,
+      .W_dec = (float *) net->W_dec,
+      .b_dec = (float *) net->b_dec,
+      .threshold = (float *) net->threshold,
+      .metadata = sae_model_get_metadata_table (model),
+  };
+
+  return sae_layouts_save (&view, SAVE_LAYOUT, path, error);
+}
