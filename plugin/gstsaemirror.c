@@ -34,6 +34,9 @@ copy_pspec (GParamSpec *p)
   if (G_IS_PARAM_SPEC_BOOLEAN (p))
     return g_param_spec_boolean (name, NULL, blurb,
         G_PARAM_SPEC_BOOLEAN (p)->default_value, flags);
+  if (G_IS_PARAM_SPEC_STRING (p))
+    return g_param_spec_string (name, NULL, blurb,
+        G_PARAM_SPEC_STRING (p)->default_value, flags);
   g_assert (G_IS_PARAM_SPEC_ENUM (p));
   gst_type_mark_as_plugin_api (p->value_type, 0);
   return g_param_spec_enum (name, NULL, blurb, p->value_type,

@@ -92,6 +92,13 @@ add_scaled (float *restrict y, float a, const float *restrict x, size_t n)
 }
 
 static void
+blend (float *restrict y, float a, const float *restrict x, size_t n)
+{
+  for (size_t j = 0; j < n; j++)
+    y[j] = __builtin_fmaf (a, x[j] - y[j], y[j]);
+}
+
+static void
 scale (float *y, float a, const float *x, size_t n)
 {
   for (size_t j = 0; j < n; j++)
@@ -134,6 +141,20 @@ momentum (float mu, float rate, float *restrict w, float *restrict v,
     vj = fabsf (vj) < 1e-30f ? 0.0f : vj;
     v[j] = vj;
     w[j] = __builtin_fmaf (-rate, vj, w[j]);
+  }
+}
+
+static void
+signum (float mu, float rate, float *restrict w, float *restrict m,
+    const float *restrict g, size_t n)
+{
+  const float one_minus_mu = 1.0f - mu;
+
+  for (size_t j = 0; j < n; j++) {
+    float mj = __builtin_fmaf (mu, m[j], one_minus_mu * g[j]);
+    mj = fabsf (mj) < 1e-30f ? 0.0f : mj;
+    m[j] = mj;
+    w[j] -= mj > 0.0f ? rate : mj < 0.0f ? -rate : 0.0f;
   }
 }
 
@@ -207,6 +228,7 @@ all_finite (const float *x, size_t n)
 /* Table entries that every level takes from here. */
 #define SAE_ELEMENTWISE_ENTRIES                                                \
   .select_above_each = select_above_each, .add = add, .subtract = subtract,    \
-  .add_scaled = add_scaled, .scale = scale,                                    \
+  .add_scaled = add_scaled, .blend = blend, .scale = scale,                    \
   .scaled_difference = scaled_difference, .adam = adam, .momentum = momentum,  \
-  .row_sums = row_sums, .welford = welford, .all_finite = all_finite
+  .signum = signum, .row_sums = row_sums, .welford = welford,                  \
+  .all_finite = all_finite

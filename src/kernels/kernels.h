@@ -66,6 +66,8 @@ typedef struct {
   void (*subtract) (float *y, const float *x, const float *z, size_t n);
   /* y[j] = fma (a, x[j], y[j]) */
   void (*add_scaled) (float *y, float a, const float *x, size_t n);
+  /* y[j] = fma (a, x[j] − y[j], y[j]) */
+  void (*blend) (float *y, float a, const float *x, size_t n);
   /* y[j] = a·x[j] (y may be x) */
   void (*scale) (float *y, float a, const float *x, size_t n);
   /* y[j] = a·(x[j] − z[j]) */
@@ -82,6 +84,11 @@ typedef struct {
 
   /* v = fma (μ, v, g), 0 where |v| < 1e-30; w = fma (−rate, v, w) */
   void (*momentum) (float momentum, float rate, float *w, float *v,
+      const float *g, size_t n);
+
+  /* m = fma (μ, m, (1 − μ)·g), 0 where |m| < 1e-30;
+   * w = w − rate·sign (m), sign (0) = 0 */
+  void (*signum) (float momentum, float rate, float *w, float *m,
       const float *g, size_t n);
 
   void (*row_sums) (const float *x, const float *y, size_t d, SaeRowSums *sums);

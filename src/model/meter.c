@@ -86,6 +86,8 @@ sae_meter_read (const SaeMeter *meter, double scale, SaeMetrics *metrics)
   metrics->norm_ratio = meter->norm_ratio / rows;
   metrics->fvu = variance > 0 ? meter->error2 / variance : 0;
   metrics->explained_variance = variance > 0 ? 1 - metrics->fvu : 0;
-  if (meter->batches)
+  if (meter->batches) {
     metrics->loss = meter->loss / (double) meter->batches;
+    metrics->aux_loss = meter->aux / (double) meter->batches;
+  }
 }

@@ -15,6 +15,7 @@ typedef struct {
   double norm_ratio; /* Σ ‖x_hat‖ / ‖target‖ */
   double l1;         /* Σ Σ|latents| */
   double loss;       /* Σ loss of batches */
+  double aux;        /* Σ of their AuxK part, without coefficient */
   double *mean, *m2; /* [d_out]: Welford's, of the targets */
 } SaeMeter;
 

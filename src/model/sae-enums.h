@@ -58,7 +58,7 @@ typedef enum {
 
 /**
  * SaeReduction:
- * @SAE_REDUCTION_AUTO: mean for top-k, sum for l1
+ * @SAE_REDUCTION_AUTO: mean for top-k and batch-top-k, sum for l1 and jump-relu
  * @SAE_REDUCTION_MEAN: squared error as the mean over n·d_out, L1 as the mean
  *   over n·d_sae
  * @SAE_REDUCTION_SUM: squared error summed over d_out, L1 summed over latents
@@ -91,12 +91,15 @@ typedef enum {
  * @SAE_OPTIMIZER_ADAM: Adam with bias correction (Kingma and Ba 2015)
  * @SAE_OPTIMIZER_SGD: gradient descent with momentum
  *   (Sutskever et al. 2013, as PyTorch writes it: v = μ·v + g, w −= η·v)
+ * @SAE_OPTIMIZER_SIGNUM: signed momentum (Bernstein et al. 2018):
+ *   m = μ·m + (1 − μ)·g, w −= η·sign(m)
  *
  * The update rule of the trainer.
  */
 typedef enum {
   SAE_OPTIMIZER_ADAM,
   SAE_OPTIMIZER_SGD,
+  SAE_OPTIMIZER_SIGNUM,
 } SaeOptimizer;
 
 /**

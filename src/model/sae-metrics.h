@@ -11,6 +11,8 @@ G_BEGIN_DECLS
  * @steps: optimiser steps taken (of a trainer, else 0)
  * @skipped_rows: rows left out because of a NaN or an infinity
  * @loss: the training loss, mean over the batches measured
+ * @aux_loss: the part of it that dead latents reconstruct what is left over
+ *   (AuxK), without its coefficient; 0 where no latent was dead
  * @mse: squared error, mean over rows·d_out, in squared units of the stream
  * @l1: mean over rows of the sum of |latents|
  * @fvu: fraction of variance unexplained,
@@ -23,6 +25,8 @@ G_BEGIN_DECLS
  *   `dead-after` rows
  * @gradient_norm: Euclidean norm of the last step's gradient
  * @learning_rate: effective learning rate of the last step
+ * @l1_coeff: coefficient of the sparsity part of the loss, after its warm-up
+ * @threshold: the one that batch-top-k has learned, in units of the stream
  * @rows_per_second: rows over wall-clock time
  *
  * What training or measuring found. Reductions are in float64. A value that
@@ -33,6 +37,7 @@ typedef struct {
   guint64 steps;
   guint64 skipped_rows;
   gdouble loss;
+  gdouble aux_loss;
   gdouble mse;
   gdouble l1;
   gdouble fvu;
@@ -43,6 +48,8 @@ typedef struct {
   gdouble dead_fraction;
   gdouble gradient_norm;
   gdouble learning_rate;
+  gdouble l1_coeff;
+  gdouble threshold;
   gdouble rows_per_second;
   /*< private >*/
   gpointer padding[8];

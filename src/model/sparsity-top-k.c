@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "select.h"
+
 static gsize
 capacity (const SaeNet *net)
 {
@@ -18,53 +20,6 @@ static float
 first_threshold (const SaeNet *net)
 {
   return 0.0f;
-}
-
-static inline void
-swap (float *a, float *b)
-{
-  float c = *a;
-  *a = *b;
-  *b = c;
-}
-
-/* The k-th largest (k from 1) of n values without NaN; reorders them.
- * Hoare's quickselect, the pivot a median of three. */
-static float
-select_kth_largest (float *v, gsize n, gsize k)
-{
-  gsize lo = 0, hi = n - 1, at = k - 1;
-
-  while (lo < hi) {
-    gsize mid = lo + (hi - lo) / 2, i = lo, j = hi;
-    if (v[mid] > v[lo])
-      swap (&v[mid], &v[lo]);
-    if (v[hi] > v[lo])
-      swap (&v[hi], &v[lo]);
-    if (v[hi] > v[mid])
-      swap (&v[hi], &v[mid]);
-    float pivot = v[mid];
-    while (i <= j) {
-      while (v[i] > pivot)
-        i++;
-      while (v[j] < pivot)
-        j--;
-      if (i > j)
-        break;
-      swap (&v[i], &v[j]);
-      i++;
-      if (j == 0)
-        break;
-      j--;
-    }
-    if (at <= j)
-      hi = j;
-    else if (at >= i)
-      lo = i;
-    else
-      break;
-  }
-  return v[at];
 }
 
 /* Keeps what exceeds @kth and the first @n_equal of those that equal it. */
@@ -103,7 +58,7 @@ settle (const SaeNet *net, SaeCandidates *c, float *scratch)
   if (c->count < net->k)
     return;
   memcpy (scratch, c->value, c->count * sizeof (float));
-  float kth = select_kth_largest (scratch, c->count, net->k);
+  float kth = sae_select_kth_largest (scratch, c->count, net->k);
   if (net->ties == SAE_TIES_KEEP_ALL) {
     keep_from (c, kth, c->count);
     /* an equal value must still get in */

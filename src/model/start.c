@@ -37,14 +37,14 @@ fill_glorot (float *row, gsize d, gsize d_sae, guint64 seed, guint64 stream)
 }
 
 /* Tied unit rows overshoot under relu, where half of all latents are active:
- * there the encoder is scaled by 2·d_in / d_sae. A transcoder's encoder has
+ * with l1 the encoder is scaled by 2·d_in / d_sae. A transcoder's encoder has
  * other columns than its decoder and gets unit rows of its own. */
 static void
 start_tied (const SaeNet *net, guint64 seed, guint row, float *enc, float *dec)
 {
-  float gain = net->sparsity == SAE_SPARSITY_TOP_K
-                   ? 1.0f
-                   : (float) (2.0 * net->d_in / net->d_sae);
+  float gain = net->sparsity == SAE_SPARSITY_L1
+                   ? (float) (2.0 * net->d_in / net->d_sae)
+                   : 1.0f;
 
   fill_unit (dec, net->d_out, seed, row);
   if (net->d_in == net->d_out)

@@ -72,6 +72,19 @@ sae_workspace_new (guint n_threads)
   return workspace;
 }
 
+SaeWorkspace *
+sae_workspace_new_sharing (SaeWorkspace *lender)
+{
+  SaeWorkspace *workspace = g_new0 (SaeWorkspace, 1);
+
+  g_atomic_ref_count_init (&workspace->ref_count);
+  workspace->lender = sae_workspace_ref (lender);
+  workspace->pool = lender->pool;
+  workspace->workers =
+      g_new0 (SaeWorkerScratch, sae_pool_get_n_threads (workspace->pool));
+  return workspace;
+}
+
 /**
  * sae_workspace_ref:
  * @workspace: a workspace
@@ -115,7 +128,10 @@ sae_workspace_unref (SaeWorkspace *workspace)
     return;
   for (guint i = 0; i < sae_pool_get_n_threads (workspace->pool); i++)
     clear_worker (&workspace->workers[i]);
-  sae_pool_free (workspace->pool);
+  if (workspace->lender)
+    sae_workspace_unref (workspace->lender);
+  else
+    sae_pool_free (workspace->pool);
   for (gsize i = 0; i < workspace->n_tasks; i++) {
     sae_scratch_clear (&workspace->tasks[i].index);
     sae_scratch_clear (&workspace->tasks[i].value);

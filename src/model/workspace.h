@@ -41,6 +41,7 @@ typedef struct {
 struct _SaeWorkspace {
   gatomicrefcount ref_count;
   SaePool *pool;
+  SaeWorkspace *lender;      /* of the pool; NULL where it is our own */
   SaeWorkerScratch *workers; /* one a thread */
   gboolean zero_nonfinite;   /* such rows get no latents, instead of an error */
   guint64 n_nonfinite;       /* rows that were zeroed so */
@@ -59,6 +60,10 @@ typedef struct {
   const guint32 *index;
   const float *value;
 } SaeSparseRows;
+
+/* Scratch of its own and the threads of @lender; one call at a time with
+ * either. */
+SaeWorkspace *sae_workspace_new_sharing (SaeWorkspace *lender);
 
 /* latents of @x [n_rows, d_in], in @workspace until its next use. */
 gboolean sae_net_encode (const SaeNet *net, SaeWorkspace *workspace,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gemm.h"
+#include "group.h"
 
 #define LATENTS_PER_TASK SAE_GRADIENTS_BLOCK
 /* A block is dense when one in so many of its values is active. */
@@ -46,13 +47,20 @@ sae_gradients_clear (SaeGradients *gradients)
     sae_scratch_clear (&gradients->scratch[i]);
 }
 
+static guint
+count_prefixes (const SaeGradients *gradients)
+{
+  return gradients->prefixes ? gradients->n_prefixes : 1;
+}
+
 static gboolean
 reserve (SaeGradients *gradients, gsize nnz, Job *job)
 {
   SaeScratch *s = gradients->scratch;
   gsize F = gradients->net->d_sae, d_out = gradients->net->d_out;
 
-  job->g = sae_scratch_reserve (&s[G], gradients->n * d_out, sizeof (float));
+  job->g = sae_scratch_reserve (&s[G],
+      count_prefixes (gradients) * gradients->n * d_out, sizeof (float));
   job->q = sae_scratch_reserve (&s[Q], nnz, sizeof (float));
   job->b_enc = sae_scratch_reserve (&s[B_ENC], F, sizeof (float));
   job->b_dec = sae_scratch_reserve (&s[B_DEC], d_out, sizeof (float));
@@ -79,11 +87,52 @@ reserve (SaeGradients *gradients, gsize nnz, Job *job)
 static double
 residual_factor (const SaeGradients *gradients)
 {
-  double factor = 2.0 / (double) gradients->n;
+  return 2.0 * gradients->error_weight;
+}
 
-  return gradients->reduction == SAE_REDUCTION_SUM
-             ? factor
-             : factor / gradients->net->d_out;
+double
+sae_gradients_error_weight (SaeReduction reduction, gsize n, guint d_out)
+{
+  double weight = 1.0 / (double) n;
+
+  return reduction == SAE_REDUCTION_SUM ? weight : weight / d_out;
+}
+
+/* ∂loss/∂x_hat [n, d_out] as latent @i has it. */
+static const float *
+residuals_of (const SaeGradients *gradients, guint i)
+{
+  gsize size = gradients->n * gradients->net->d_out;
+  guint prefix = 0;
+
+  while (prefix + 1 < count_prefixes (gradients) &&
+         gradients->prefixes[prefix] <= i)
+    prefix++;
+  return gradients->g + prefix * size;
+}
+
+/* g of row @r, from the longest prefix to the shortest; the sum of their
+ * squared errors. */
+static double
+residual_row (const Job *job, gsize r)
+{
+  const SaeGradients *gradients = job->gradients;
+  gsize d = gradients->net->d_out, size = gradients->n * d;
+  const float *target = job->target + r * d;
+  float factor = (float) residual_factor (gradients);
+  double error2 = 0;
+
+  for (guint p = count_prefixes (gradients); p-- > 0;) {
+    float *g = job->g + p * size + r * d;
+    const float *x_hat = job->x_hat + p * size + r * d;
+    SaeRowSums sums;
+    job->kernels->scaled_difference (g, factor, x_hat, target, d);
+    if (p + 1 < count_prefixes (gradients))
+      job->kernels->add (g, g + size, d);
+    job->kernels->row_sums (target, x_hat, d, &sums);
+    error2 += sums.error2;
+  }
+  return error2;
 }
 
 /* g = ∂loss/∂x_hat, and the squared norms of each row. */
@@ -92,43 +141,15 @@ residual_task (guint task, guint worker, gpointer data)
 {
   Job *job = data;
   const SaeGradients *gradients = job->gradients;
-  gsize d = gradients->net->d_out, n = gradients->n;
-  gsize first = (gsize) task * ROWS_PER_TASK;
-  float factor = (float) residual_factor (gradients);
+  gsize n = gradients->n, first = (gsize) task * ROWS_PER_TASK;
 
   for (gsize r = first; r < MIN (first + ROWS_PER_TASK, n); r++) {
-    SaeRowSums sums;
-    job->kernels->scaled_difference (job->g + r * d, factor, job->x_hat + r * d,
-        job->target + r * d, d);
-    job->kernels->row_sums (job->target + r * d, job->x_hat + r * d, d, &sums);
-    job->row_error[r] = sums.error2;
     const float *x = gradients->x + r * gradients->net->d_in;
+    SaeRowSums sums;
+    job->row_error[r] = residual_row (job, r);
     job->kernels->row_sums (x, x, gradients->net->d_in, &sums);
     job->row_norm[r] = sums.x2;
   }
-}
-
-/* From rows to latents by counting: rows stay ascending within a latent.
- * counts sit one place ahead, so that filling leaves first[] in place. */
-static void
-group_by_latent (SaeGradients *gradients, const SaeSparseRows *latents)
-{
-  gsize *first = (gsize *) gradients->first;
-  guint32 *row = (guint32 *) gradients->row;
-  float *h = (float *) gradients->h;
-  gsize F = gradients->net->d_sae, nnz = latents->offsets[latents->n_rows];
-
-  memset (first, 0, (F + 2) * sizeof *first);
-  for (gsize p = 0; p < nnz; p++)
-    first[latents->index[p] + 2]++;
-  for (gsize i = 2; i < F + 2; i++)
-    first[i] += first[i - 1];
-  for (gsize r = 0; r < latents->n_rows; r++)
-    for (gsize p = latents->offsets[r]; p < latents->offsets[r + 1]; p++) {
-      gsize place = first[latents->index[p] + 1]++;
-      row[place] = (guint32) r;
-      h[place] = latents->value[p];
-    }
 }
 
 /* q, ∂b_enc and the L1 terms of latent @i. @scores: its g_s·W_dec[i] for every
@@ -139,11 +160,12 @@ latent_gradients (Job *job, guint i, const float *scores, gsize stride)
   const SaeGradients *gradients = job->gradients;
   gsize d = gradients->net->d_out, n = gradients->n;
   const float *W_dec = gradients->net->W_dec + i * d;
+  const float *g = residuals_of (gradients, i);
   gboolean sum = gradients->reduction == SAE_REDUCTION_SUM;
   double norm = 1.0, h_sum = 0.0, factor;
   float l1_term, b_enc = 0.0f;
 
-  factor = gradients->l1_coeff / (double) n;
+  factor = gradients->counts ? 0 : gradients->l1_coeff / (double) n;
   if (sum)
     norm = sqrt ((double) job->kernels->dot (W_dec, W_dec, d));
   else
@@ -152,13 +174,16 @@ latent_gradients (Job *job, guint i, const float *scores, gsize stride)
   for (gsize p = gradients->first[i]; p < gradients->first[i + 1]; p++) {
     gsize row = gradients->row[p];
     float score = scores ? scores[row * stride]
-                         : job->kernels->dot (job->g + row * d, W_dec, d);
+                         : job->kernels->dot (g + row * d, W_dec, d);
     job->q[p] = score + l1_term;
     b_enc += job->q[p];
     h_sum += gradients->h[p];
   }
   job->b_enc[i] = b_enc;
-  job->l1_part[i] = h_sum * norm;
+  job->l1_part[i] =
+      gradients->counts
+          ? (double) (gradients->first[i + 1] - gradients->first[i])
+          : h_sum * norm;
   job->l1_decay[i] = sum && norm > 0 ? (float) (factor * h_sum / norm) : 0;
 }
 
@@ -195,7 +220,7 @@ b_dec_task (guint task, guint worker, gpointer data)
   float *b_dec = job->b_dec + begin;
 
   memset (b_dec, 0, n * sizeof *b_dec);
-  for (gsize r = 0; r < gradients->n; r++)
+  for (gsize r = 0; !gradients->without_bias && r < gradients->n; r++)
     job->kernels->add (b_dec, job->g + r * d + begin, n);
   if (!net->pre_bias)
     return;
@@ -208,35 +233,35 @@ b_dec_task (guint task, guint worker, gpointer data)
 static void
 add_losses (SaeGradients *gradients, const Job *job)
 {
-  double n = (double) gradients->n, error2 = 0, l1 = 0;
+  double error2 = 0, l1 = 0;
 
   for (gsize r = 0; r < gradients->n; r++)
     error2 += job->row_error[r];
   for (guint i = 0; i < gradients->net->d_sae; i++)
     l1 += job->l1_part[i];
-  gradients->mse = error2 / n;
-  gradients->l1 = l1 / n;
-  if (gradients->reduction != SAE_REDUCTION_SUM) {
-    gradients->mse /= gradients->net->d_out;
+  gradients->mse = gradients->error_weight * error2;
+  gradients->l1 = l1 / (double) gradients->n;
+  if (gradients->reduction != SAE_REDUCTION_SUM && !gradients->counts)
     gradients->l1 /= gradients->net->d_sae;
-  }
   gradients->loss = gradients->mse + gradients->l1_coeff * gradients->l1;
 }
 
 /* By Cauchy and Schwarz: |Σ_s q_s x_sj|² ≤ Σ q² · Σ x², the same for
  * Σ_s h_s g_sj, and (Σ_s h_s)² ≤ nnz·Σ h² for its L1 term; b_enc sums fewer of
- * those terms, and b_dec, whose W_enc they do not know, is there already. Sums
- * and no maxima, since they keep a NaN. */
+ * those terms, and b_dec, whose W_enc they do not know, is there already. A sum
+ * over p prefixes has a square of at most p times the sum of theirs. Sums and
+ * no maxima, since they keep a NaN. */
 static void
 find_bound (SaeGradients *gradients, const Job *job)
 {
   double factor = residual_factor (gradients), x2 = 1, g2 = 1, h2 = 1, q2 = 1;
   double nnz = (double) gradients->first[gradients->net->d_sae];
   double n = (double) gradients->n, b_dec2 = 0;
+  double n_prefixes = count_prefixes (gradients);
 
   for (gsize r = 0; r < gradients->n; r++) {
     x2 += job->row_norm[r];
-    g2 += factor * factor * job->row_error[r];
+    g2 += n_prefixes * factor * factor * job->row_error[r];
   }
   for (gsize p = 0; p < (gsize) nnz; p++) {
     h2 += (double) gradients->h[p] * gradients->h[p];
@@ -274,7 +299,8 @@ sae_gradients_compute (SaeGradients *gradients, const SaeSparseRows *latents,
   }
   sae_pool_run (pool, count_tasks (gradients->n, ROWS_PER_TASK), residual_task,
       &job);
-  group_by_latent (gradients, latents);
+  sae_group_by_latent (latents, net->d_sae, (gsize *) gradients->first,
+      (guint32 *) gradients->row, (float *) gradients->h);
   sae_pool_run (pool, count_tasks (net->d_sae, LATENTS_PER_TASK), latents_task,
       &job);
   sae_pool_run (pool, count_tasks (net->d_out, COLUMNS_PER_TASK), b_dec_task,
@@ -295,7 +321,7 @@ sae_gradients_row (const SaeGradients *gradients, guint i, float *W_enc_row,
   kernels->combine (W_enc_row, net->d_in, gradients->q + first,
       gradients->row + first, n, gradients->x, net->d_in);
   kernels->combine (W_dec_row, net->d_out, gradients->h + first,
-      gradients->row + first, n, gradients->g, net->d_out);
+      gradients->row + first, n, residuals_of (gradients, i), net->d_out);
   if (gradients->l1_decay[i] != 0.0f)
     kernels->add_scaled (W_dec_row, gradients->l1_decay[i],
         net->W_dec + (gsize) i * net->d_out, net->d_out);

@@ -13,7 +13,14 @@
  *
  *   mean : Σ‖t − x̂‖²/(n·d_out) + l1_coeff·Σ h/(n·d_sae)
  *   sum  : Σ‖t − x̂‖²/n + l1_coeff·Σ h_si ‖W_dec,i‖/n
- */
+ *
+ * or, where the penalty counts latents (jump-relu), l1_coeff·Σ [h > 0]/n, which
+ * has no gradient here (see thresholds.h).
+ *
+ * Nested dictionaries (Matryoshka; Bussmann et al. 2025) have one
+ * reconstruction for each prefix of the latents, and the sum of their errors as
+ * the loss. Latent i takes part in all prefixes longer than i, so that its g is
+ * the sum of theirs: suffix sums, one array [n, d_out] a prefix. */
 #pragma once
 
 #include "workspace.h"
@@ -25,28 +32,38 @@ typedef struct {
   const float *x; /* [n, d_in], less b_dec with pre-bias */
   gsize n;
   SaeReduction reduction;
+  double error_weight; /* of Σ‖t − x̂‖² in the loss */
   double l1_coeff;
+  gboolean counts;       /* the penalty is on the number of latents */
+  gboolean without_bias; /* x̂ is without b_dec */
+  const guint *prefixes; /* sizes, ascending, d_sae last; NULL: only that */
+  guint n_prefixes;
   gboolean dense; /* blocks with many active latents may use dense products */
 
   /* results */
-  const float *g;        /* [n, d_out] */
+  const float *g;        /* [n_prefixes, n, d_out]: of latents from prefix on */
   const gsize *first;    /* [d_sae + 1]: places of latent i in the next three */
   const guint32 *row;    /* rows in which it is active, ascending */
   const float *h, *q;    /* its value there, and ∂loss/∂pre */
   const float *b_enc;    /* [d_sae] */
   const float *b_dec;    /* [d_out] */
   const float *l1_decay; /* [d_sae]: the L1 term of W_dec[i] is this times it */
-  double loss, mse, l1;  /* the whole and its parts, L1 without coefficient */
+  double loss, mse, l1;  /* the whole and its parts, l1 without coefficient */
   double bound;          /* no number of a gradient is larger than this */
 
   /*< private >*/
   SaeScratch scratch[12];
 } SaeGradients;
 
+/* error_weight of a loss that is a mean over rows. */
+double
+sae_gradients_error_weight (SaeReduction reduction, gsize n, guint d_out);
+
 void sae_gradients_clear (SaeGradients *gradients);
 
 /* Everything but the rows of W_enc and W_dec, for the batch in the first
- * fields: @target and @x_hat [n, d_out]. FALSE when memory is exhausted. */
+ * fields: @target [n, d_out] and @x_hat [n_prefixes, n, d_out]. FALSE when
+ * memory is exhausted. */
 gboolean
 sae_gradients_compute (SaeGradients *gradients, const SaeSparseRows *latents,
     const float *target, const float *x_hat, GError **error);

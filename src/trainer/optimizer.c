@@ -4,6 +4,7 @@
 static const SaeOptimizerRule *const rules[] = {
     &sae_optimizer_adam,
     &sae_optimizer_sgd,
+    &sae_optimizer_signum,
 };
 
 const SaeOptimizerRule *

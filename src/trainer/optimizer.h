@@ -37,3 +37,4 @@ const SaeOptimizerRule *sae_optimizer_find (SaeOptimizer optimizer);
 
 extern const SaeOptimizerRule sae_optimizer_adam;
 extern const SaeOptimizerRule sae_optimizer_sgd;
+extern const SaeOptimizerRule sae_optimizer_signum;

@@ -4,6 +4,7 @@
 #include "options.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "optimizer.h"
 #include "sae-enum-types.h"
@@ -17,7 +18,8 @@ typedef enum {
   KIND_INT64,
   KIND_DOUBLE,
   KIND_BOOLEAN,
-  KIND_ENUM
+  KIND_ENUM,
+  KIND_TEXT
 } Kind;
 
 typedef struct {
@@ -59,7 +61,7 @@ static const Option options_table[] = {
   { "init", "How an untrained dictionary starts",
     KIND_ENUM, AT (init), 0, 0, SAE_INIT_TIED, sae_init_get_type },
   { "reduction", "How the parts of the loss are reduced "
-    "(auto = mean for top-k, sum for l1)",
+    "(auto = mean for top-k and batch-top-k, sum for l1 and jump-relu)",
     KIND_ENUM, AT (reduction), 0, 0, SAE_REDUCTION_AUTO,
     sae_reduction_get_type },
   { "normalize", "Make training independent of the scale of the stream",
@@ -68,6 +70,29 @@ static const Option options_table[] = {
   { "decoder-norm", "What is done to the rows of W_dec",
     KIND_ENUM, AT (decoder_norm), 0, 0, SAE_DECODER_NORM_UNIT,
     sae_decoder_norm_get_type },
+  { "grad-clip", "Largest Euclidean norm of the whole gradient, in units of the "
+    "stream's scale (0 = none)",
+    KIND_DOUBLE, AT (grad_clip), 0, 1e30, 0 },
+  { "average", "Horizon in rows of a moving average of the weights, which is "
+    "then the dictionary (0 = none, -1 = a tenth of the rows so far where the "
+    "length of the run is not known, else none)",
+    KIND_INT64, AT (average), -1, 9223372036854775807.0, -1 },
+  { "aux-k", "Dead latents a row that reconstruct what the others leave over "
+    "(0 = none, -1 = half of input-size for top-k and batch-top-k)",
+    KIND_INT64, AT (aux_k), -1, 1 << 28, -1 },
+  { "aux-coeff", "Coefficient of their part of the loss",
+    KIND_DOUBLE, AT (aux_coeff), 0, 1e9, 1.0 / 32 },
+  { "k-start", "Latents kept per row at the start (0 = top-k)",
+    KIND_UINT, AT (k_start), 0, 1 << 28, 0 },
+  { "k-anneal-rows", "Rows over which k-start becomes top-k "
+    "(-1 = a fifth of total-rows, 262144 where that is not known)",
+    KIND_INT64, AT (k_anneal_rows), -1, 9223372036854775807.0, -1 },
+  { "prefixes", "Sizes of nested dictionaries, as in 64,256,1024: the first "
+    "latents alone must reconstruct too",
+    KIND_TEXT, AT (prefixes), 0, 0, 0 },
+  { "bandwidth", "Width of the window around jump-relu's thresholds in which "
+    "they learn, in units of the stream's scale",
+    KIND_DOUBLE, AT (bandwidth), 1e-9, 1e9, 0.1 },
   { "batch-size", "Rows of one optimiser step, gathered over buffers",
     KIND_UINT, AT (batch_size), 1, 1 << 24, 512 },
   { "optimizer", "Update rule",
@@ -84,10 +109,15 @@ static const Option options_table[] = {
   { "learning-rate", "Learning rate before warm-up and schedule "
     "(0 = from dict-size and optimizer)",
     KIND_DOUBLE, AT (learning_rate), 0, 1e6, 0, .live = TRUE },
-  { "l1-coeff", "Coefficient of the L1 part of the loss (-1 = 0.001 for "
-    "top-k; for l1 steered to target-l0)",
+  { "l1-coeff", "Coefficient of the L1 part of the loss, of the L0 part for "
+    "jump-relu (-1 = 0.001 for top-k and batch-top-k; for l1 and jump-relu "
+    "steered to target-l0)",
     KIND_DOUBLE, AT (l1_coeff), -1, 1e9, -1, .live = TRUE },
-  { "target-l0", "Active latents per row that l1 training aims at",
+  { "l1-warmup-rows", "Rows over which l1-coeff rises from 0 (-1 = as "
+    "warmup-rows for l1 and jump-relu unless steered, else 0)",
+    KIND_INT64, AT (l1_warmup_rows), -1, 9223372036854775807.0, -1 },
+  { "target-l0", "Active latents per row that l1 and jump-relu training aim "
+    "at",
     KIND_DOUBLE, AT (target_l0), 0.1, 1e9, 32, .live = TRUE },
   { "warmup-rows", "Rows over which the learning rate rises from 0 "
     "(-1 = a twentieth of total-rows, 65536 where that is not known)",
@@ -137,6 +167,8 @@ create_pspec (const Option *o)
     case KIND_DOUBLE:
       return g_param_spec_double (o->name, NULL, o->blurb, o->minimum,
           o->maximum, o->fallback, flags);
+    case KIND_TEXT:
+      return g_param_spec_string (o->name, NULL, o->blurb, "", flags);
     case KIND_BOOLEAN:
       return g_param_spec_boolean (o->name, NULL, o->blurb, o->fallback != 0,
           flags);
@@ -165,6 +197,16 @@ sae_trainer_options_init (SaeTrainerOptions *options,
     sae_trainer_options_set (options, i + 1,
         g_param_spec_get_default_value (pspec));
   }
+}
+
+/* Too long a text is cut to one that says so, which no parser takes. */
+static void
+set_text (const Option *o, SaeTrainerOptions *options, const char *text)
+{
+  char *to = G_STRUCT_MEMBER_P (options, o->offset);
+
+  if (g_strlcpy (to, text ? text : "", SAE_OPTIONS_TEXT) >= SAE_OPTIONS_TEXT)
+    memcpy (to + SAE_OPTIONS_TEXT - 5, " …", 5);
 }
 
 gboolean
@@ -196,6 +238,9 @@ sae_trainer_options_set (SaeTrainerOptions *options, guint id,
       break;
     case KIND_ENUM:
       G_STRUCT_MEMBER (gint, options, o->offset) = g_value_get_enum (value);
+      break;
+    case KIND_TEXT:
+      set_text (o, options, g_value_get_string (value));
       break;
   }
   return TRUE;
@@ -230,8 +275,71 @@ sae_trainer_options_get (const SaeTrainerOptions *options, guint id,
     case KIND_ENUM:
       g_value_set_enum (value, G_STRUCT_MEMBER (gint, options, o->offset));
       break;
+    case KIND_TEXT:
+      g_value_set_string (value, G_STRUCT_MEMBER_P (options, o->offset));
+      break;
   }
   return TRUE;
+}
+
+/* Rules that keep a number of latents; the others have a penalty. */
+static gboolean
+has_k (const SaeTrainerOptions *o)
+{
+  return o->sparsity == SAE_SPARSITY_TOP_K ||
+         o->sparsity == SAE_SPARSITY_BATCH_TOP_K;
+}
+
+static void
+resolve_sizes (SaeTrainerOptions *o)
+{
+  if (o->d_out == 0)
+    o->d_out = o->d_in;
+  if (o->d_sae == 0)
+    o->d_sae = 4096;
+  if (o->sparsity == SAE_SPARSITY_AUTO)
+    o->sparsity = SAE_SPARSITY_TOP_K;
+  if (o->k == 0)
+    o->k = MIN (32, o->d_sae);
+  if (!has_k (o))
+    o->k = o->k_start = 0;
+}
+
+static void
+resolve_loss (SaeTrainerOptions *o)
+{
+  if (o->reduction == SAE_REDUCTION_AUTO)
+    o->reduction = has_k (o) ? SAE_REDUCTION_MEAN : SAE_REDUCTION_SUM;
+  o->steered = o->l1_coeff < 0 && !has_k (o);
+  if (o->l1_coeff < 0)
+    o->l1_coeff = o->steered ? sae_steering_start (o) : 1e-3;
+  if (o->aux_k < 0)
+    o->aux_k = has_k (o) ? MAX (1, o->d_in / 2) : 0;
+}
+
+/* @share of the run, or @unknown where its length is not known. */
+static gint64
+rows_of (const SaeTrainerOptions *o, guint64 share, gint64 unknown)
+{
+  return o->total_rows ? (gint64) MIN (o->total_rows / share, G_MAXINT64)
+                       : unknown;
+}
+
+static void
+resolve_course (SaeTrainerOptions *o)
+{
+  if (o->learning_rate == 0)
+    o->learning_rate = sae_optimizer_find (o->optimizer)->default_rate (o);
+  if (o->warmup_rows < 0)
+    o->warmup_rows = rows_of (o, 20, 65536);
+  if (o->l1_warmup_rows < 0)
+    o->l1_warmup_rows = has_k (o) || o->steered ? 0 : o->warmup_rows;
+  if (o->k_anneal_rows < 0)
+    o->k_anneal_rows = rows_of (o, 5, 262144);
+  if (o->schedule == SAE_SCHEDULE_AUTO)
+    o->schedule = o->total_rows ? SAE_SCHEDULE_LINEAR : SAE_SCHEDULE_CONSTANT;
+  if (o->average < 0 && o->schedule != SAE_SCHEDULE_CONSTANT)
+    o->average = 0;
 }
 
 SaeTrainerOptions
@@ -239,28 +347,8 @@ sae_trainer_options_resolve (const SaeTrainerOptions *options)
 {
   SaeTrainerOptions o = *options;
 
-  if (o.d_out == 0)
-    o.d_out = o.d_in;
-  if (o.d_sae == 0)
-    o.d_sae = 4096;
-  if (o.sparsity == SAE_SPARSITY_AUTO)
-    o.sparsity = SAE_SPARSITY_TOP_K;
-  if (o.k == 0)
-    o.k = MIN (32, o.d_sae);
-  if (o.sparsity != SAE_SPARSITY_TOP_K)
-    o.k = 0;
-  if (o.reduction == SAE_REDUCTION_AUTO)
-    o.reduction = o.sparsity == SAE_SPARSITY_TOP_K ? SAE_REDUCTION_MEAN
-                                                   : SAE_REDUCTION_SUM;
-  o.steered = o.l1_coeff < 0 && o.sparsity == SAE_SPARSITY_L1;
-  if (o.l1_coeff < 0)
-    o.l1_coeff = o.steered ? sae_steering_start (&o) : 1e-3;
-  if (o.learning_rate == 0)
-    o.learning_rate = sae_optimizer_find (o.optimizer)->default_rate (&o);
-  if (o.warmup_rows < 0)
-    o.warmup_rows =
-        o.total_rows ? (gint64) MIN (o.total_rows / 20, G_MAXINT64) : 65536;
-  if (o.schedule == SAE_SCHEDULE_AUTO)
-    o.schedule = o.total_rows ? SAE_SCHEDULE_LINEAR : SAE_SCHEDULE_CONSTANT;
+  resolve_sizes (&o);
+  resolve_loss (&o);
+  resolve_course (&o);
   return o;
 }

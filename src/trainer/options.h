@@ -6,6 +6,9 @@
 
 #include "sae-model.h"
 
+/* Room for an option that is text, its end included. */
+#define SAE_OPTIONS_TEXT 160
+
 typedef struct {
   guint d_in, d_out, d_sae, k;
   SaeSparsity sparsity;
@@ -16,13 +19,22 @@ typedef struct {
   SaeReduction reduction;
   SaeNormalize normalize;
   SaeDecoderNorm decoder_norm;
+  double grad_clip; /* 0: none */
+  gint64 average;   /* horizon in rows; 0: none, < 0: grows with the run */
+  gint64 aux_k;     /* < 0: half of d_in */
+  double aux_coeff;
+  guint k_start; /* 0: k */
+  gint64 k_anneal_rows;
+  char prefixes[SAE_OPTIONS_TEXT]; /* "" or sizes with commas */
+  double bandwidth;
   guint batch_size;
   SaeOptimizer optimizer;
   double momentum, beta1, beta2, epsilon;
   double learning_rate; /* 0: from d_sae */
   double l1_coeff;      /* < 0: from the rule, see steered */
   double target_l0;
-  gboolean steered;   /* resolved: l1_coeff follows target_l0 */
+  gboolean steered; /* resolved: l1_coeff follows target_l0 */
+  gint64 l1_warmup_rows;
   gint64 warmup_rows; /* < 0: from total_rows */
   SaeSchedule schedule;
   guint64 total_rows; /* 0: not known */

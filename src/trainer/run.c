@@ -5,23 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dense-decode.h"
+#include "average.h"
+#include "forward.h"
 #include "gemm.h"
 #include "model.h"
+#include "published.h"
 #include "scale.h"
 #include "schedule.h"
 #include "start.h"
 #include "steering.h"
+#include "update.h"
 
 /* In units of s, where gradients are of order 1. The squares of larger ones
  * overflow float32 and would poison moments and weights for good: such a batch
  * is skipped whole and counted. (NaN is not below it either.) */
 #define LARGEST_GRADIENT 1e15
-
-enum { W_ENC, B_ENC, W_DEC, B_DEC };
+/* Where jump-relu's thresholds start, and the least that a model's count as. */
+#define START_THRESHOLD 0.1
+#define SMALLEST_THRESHOLD 1e-6
 
 static const char *const parameter_names[SAE_N_PARAMETERS] = {"W_enc", "b_enc",
-    "W_dec", "b_dec"};
+    "W_dec", "b_dec", "threshold"};
+
+/* --- making one ----------------------------------------------------------- */
 
 static gboolean
 allocate_parameter (SaeRun *run, guint which, gsize rows, gsize columns,
@@ -39,7 +45,28 @@ allocate_parameter (SaeRun *run, guint which, gsize rows, gsize columns,
     if (!p->moments[m])
       return FALSE;
   }
-  return TRUE;
+  if (!sae_average_is_on (&run->options))
+    return TRUE;
+  p->average = sae_floats_new (rows, columns, name, error);
+  return p->average != NULL;
+}
+
+static gboolean
+allocate_parameters (SaeRun *run, GError **error)
+{
+  const SaeNet *net = &run->net;
+
+  if (!allocate_parameter (run, SAE_W_ENC, net->d_sae, net->d_in, error) ||
+      !allocate_parameter (run, SAE_B_ENC, 1, net->d_sae, error) ||
+      !allocate_parameter (run, SAE_W_DEC, net->d_sae, net->d_out, error) ||
+      !allocate_parameter (run, SAE_B_DEC, 1, net->d_out, error))
+    return FALSE;
+  run->net.W_enc = run->parameters[SAE_W_ENC].w;
+  run->net.b_enc = run->parameters[SAE_B_ENC].w;
+  run->net.W_dec = run->parameters[SAE_W_DEC].w;
+  run->net.b_dec = run->parameters[SAE_B_DEC].w;
+  return net->sparsity != SAE_SPARSITY_JUMP_RELU ||
+         allocate_parameter (run, SAE_THRESHOLD, 1, net->d_sae, error);
 }
 
 static gboolean
@@ -47,35 +74,46 @@ allocate (SaeRun *run, GError **error)
 {
   const SaeNet *net = &run->net;
 
-  if (!allocate_parameter (run, W_ENC, net->d_sae, net->d_in, error) ||
-      !allocate_parameter (run, B_ENC, 1, net->d_sae, error) ||
-      !allocate_parameter (run, W_DEC, net->d_sae, net->d_out, error) ||
-      !allocate_parameter (run, B_DEC, 1, net->d_out, error))
+  if (!allocate_parameters (run, error))
     return FALSE;
-  run->net.W_enc = run->parameters[W_ENC].w;
-  run->net.b_enc = run->parameters[B_ENC].w;
-  run->net.W_dec = run->parameters[W_DEC].w;
-  run->net.b_dec = run->parameters[B_DEC].w;
-  run->last_fired = g_try_new0 (guint64, net->d_sae);
   if (!run->calibrated)
     run->means = g_try_new (double, (gsize) net->d_in + net->d_out);
-  if (!run->last_fired || (!run->calibrated && !run->means)) {
+  if (!run->calibrated && !run->means) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
-        "train: no memory for the counters of %u latents", net->d_sae);
+        "train: no memory for the mean of %u columns", net->d_in);
     return FALSE;
   }
-  return sae_meter_init (&run->since_last, net->d_out, error) &&
+  return sae_firing_init (&run->firing, net->d_sae, error) &&
+         sae_meter_init (&run->since_last, net->d_out, error) &&
          sae_meter_init (&run->total, net->d_out, error);
+}
+
+/* Thresholds of a model, or those of a fresh start: each latent's own, or the
+ * mean as the one of batch-top-k. */
+static void
+start_thresholds (SaeRun *run, const float *threshold)
+{
+  SaeParameter *p = &run->parameters[SAE_THRESHOLD];
+  double mean = 0;
+
+  for (gsize i = 0; i < p->n; i++)
+    p->w[i] = logf (threshold ? MAX (threshold[i], (float) SMALLEST_THRESHOLD)
+                              : (float) START_THRESHOLD);
+  if (run->net.sparsity != SAE_SPARSITY_BATCH_TOP_K || !threshold)
+    return;
+  for (guint i = 0; i < run->net.d_sae; i++)
+    mean += MAX (threshold[i], 0.0f) / run->net.d_sae;
+  sae_batch_top_k_start_at (&run->batch_top_k, mean);
 }
 
 static void
 copy_weights (SaeRun *run, SaeModel *model)
 {
   const SaeNet *from = sae_model_get_net (model);
-  const float *const source[SAE_N_PARAMETERS] = {from->W_enc, from->b_enc,
-      from->W_dec, from->b_dec};
+  const float *const source[] = {from->W_enc, from->b_enc, from->W_dec,
+      from->b_dec};
 
-  for (guint i = 0; i < SAE_N_PARAMETERS; i++)
+  for (guint i = 0; i < G_N_ELEMENTS (source); i++)
     memcpy (run->parameters[i].w, source[i],
         run->parameters[i].n * sizeof (float));
   run->from_model = TRUE;
@@ -96,17 +134,34 @@ net_of (const SaeTrainerOptions *options)
   };
 }
 
+/* batch-top-k has k's limits; no model has that rule. */
 static gboolean
-check_trainable (const SaeNet *net, GError **error)
+check_options (SaeRun *run, GError **error)
 {
-  if (!sae_net_check (net, error))
+  const SaeTrainerOptions *options = &run->options;
+  SaeNet net = net_of (options);
+  gboolean has_k = net.sparsity == SAE_SPARSITY_TOP_K ||
+                   net.sparsity == SAE_SPARSITY_BATCH_TOP_K;
+
+  if (net.sparsity == SAE_SPARSITY_BATCH_TOP_K)
+    net.sparsity = SAE_SPARSITY_TOP_K;
+  if (!sae_net_check (&net, error) ||
+      !sae_prefixes_parse (options->prefixes, net.d_sae, run->prefixes,
+          &run->n_prefixes, error))
     return FALSE;
-  if (net->sparsity != SAE_SPARSITY_JUMP_RELU)
-    return TRUE;
-  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-      "sparsity: expected top-k or l1, got jump-relu, whose thresholds cannot "
-      "be trained yet");
-  return FALSE;
+  if (run->n_prefixes && !has_k) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "prefixes: expected none but with top-k and batch-top-k, got '%s'",
+        options->prefixes);
+    return FALSE;
+  }
+  if (options->k_start > net.d_sae) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "k-start: expected at most dict-size %u, got %u", net.d_sae,
+        options->k_start);
+    return FALSE;
+  }
+  return TRUE;
 }
 
 SaeRun *
@@ -120,7 +175,7 @@ sae_run_new (const SaeTrainerOptions *options, SaeModel *model, GError **error)
   run->rule = sae_optimizer_find (options->optimizer);
   run->scale = 1.0;
   run->calibrated = options->normalize == SAE_NORMALIZE_NONE;
-  if (!check_trainable (&run->net, error) || !allocate (run, error)) {
+  if (!check_options (run, error) || !allocate (run, error)) {
     sae_run_free (run);
     return NULL;
   }
@@ -128,10 +183,21 @@ sae_run_new (const SaeTrainerOptions *options, SaeModel *model, GError **error)
     copy_weights (run, model);
   else
     sae_start_weights (&run->net, options->init, options->seed,
-        run->parameters[W_ENC].w, run->parameters[W_DEC].w);
+        run->parameters[SAE_W_ENC].w, run->parameters[SAE_W_DEC].w);
+  start_thresholds (run, model ? sae_model_get_net (model)->threshold : NULL);
   run->workspace = sae_workspace_new (options->n_threads);
   run->gradients.workspace = run->workspace;
+  sae_aux_k_init (&run->aux, run->workspace);
   return run;
+}
+
+static void
+clear_parameter (SaeParameter *p)
+{
+  free (p->w);
+  for (guint m = 0; m < SAE_MAX_MOMENTS; m++)
+    free (p->moments[m]);
+  free (p->average);
 }
 
 void
@@ -139,25 +205,24 @@ sae_run_free (SaeRun *run)
 {
   if (!run)
     return;
-  for (guint i = 0; i < SAE_N_PARAMETERS; i++) {
-    free (run->parameters[i].w);
-    for (guint m = 0; m < SAE_MAX_MOMENTS; m++)
-      free (run->parameters[i].moments[m]);
-  }
-  g_free (run->last_fired);
+  for (guint i = 0; i < SAE_N_PARAMETERS; i++)
+    clear_parameter (&run->parameters[i]);
   g_free (run->means);
   g_clear_pointer (&run->metadata, g_hash_table_unref);
+  sae_firing_clear (&run->firing);
   sae_meter_clear (&run->since_last);
   sae_meter_clear (&run->total);
   sae_gradients_clear (&run->gradients);
-  sae_scratch_clear (&run->x_hat);
-  sae_scratch_clear (&run->x_less_bias);
-  sae_scratch_clear (&run->row_gradients);
-  sae_scratch_clear (&run->norms2);
-  sae_scratch_clear (&run->dense_latents);
+  sae_aux_k_clear (&run->aux);
+  sae_thresholds_clear (&run->thresholds);
+  sae_batch_top_k_clear (&run->batch_top_k);
+  for (guint i = 0; i < SAE_RUN_N_SCRATCH; i++)
+    sae_scratch_clear (&run->scratch[i]);
   g_clear_pointer (&run->workspace, sae_workspace_unref);
   g_free (run);
 }
+
+/* --- scale ---------------------------------------------------------------- */
 
 /* b_dec = mean target, and b_enc = −W_enc·mean x, so that the first forward
  * pass sees centred input; with pre-bias b_dec does that itself. */
@@ -167,13 +232,30 @@ start_biases (SaeRun *run, const double *mean_x, const double *mean_target)
   const SaeNet *net = &run->net;
 
   for (guint j = 0; j < net->d_out; j++)
-    run->parameters[B_DEC].w[j] = (float) (mean_target[j] / run->scale);
+    run->parameters[SAE_B_DEC].w[j] = (float) (mean_target[j] / run->scale);
   for (guint i = 0; !net->pre_bias && i < net->d_sae; i++) {
     double sum = 0;
     for (guint j = 0; j < net->d_in; j++)
       sum += net->W_enc[(gsize) i * net->d_in + j] * mean_x[j];
-    run->parameters[B_ENC].w[i] = (float) (-sum / run->scale);
+    run->parameters[SAE_B_ENC].w[i] = (float) (-sum / run->scale);
   }
+}
+
+/* What a model has in the stream's units, in units of s. */
+static void
+scale_model (SaeRun *run)
+{
+  const SaeKernels *kernels = sae_kernels ();
+  SaeParameter *b_enc = &run->parameters[SAE_B_ENC];
+  SaeParameter *b_dec = &run->parameters[SAE_B_DEC];
+  SaeParameter *threshold = &run->parameters[SAE_THRESHOLD];
+  float factor = (float) (1.0 / run->scale);
+
+  kernels->scale (b_enc->w, factor, b_enc->w, b_enc->n);
+  kernels->scale (b_dec->w, factor, b_dec->w, b_dec->n);
+  for (gsize i = 0; i < threshold->n; i++)
+    threshold->w[i] += logf (factor);
+  run->batch_top_k.sum *= factor;
 }
 
 void
@@ -183,248 +265,108 @@ sae_run_calibrate (SaeRun *run, const float *x, const float *target, gsize n)
   double *mean_x = run->means, *mean_target = run->means + net->d_in;
 
   run->calibrated = TRUE;
+  run->published_is_made = FALSE;
   run->scale = sae_scale_of (x, n, net->d_in, mean_x);
   if (target != x)
     sae_scale_of (target, n, net->d_out, mean_target);
   else
     memcpy (mean_target, mean_x, net->d_in * sizeof *mean_x);
-  if (run->from_model) {
-    float factor = (float) (1.0 / run->scale);
-    SaeParameter *b_enc = &run->parameters[B_ENC];
-    SaeParameter *b_dec = &run->parameters[B_DEC];
-    sae_kernels ()->scale (b_enc->w, factor, b_enc->w, b_enc->n);
-    sae_kernels ()->scale (b_dec->w, factor, b_dec->w, b_dec->n);
-  } else if (run->options.init == SAE_INIT_TIED) {
+  if (run->from_model)
+    scale_model (run);
+  else if (run->options.init == SAE_INIT_TIED)
     start_biases (run, mean_x, mean_target);
-  }
   g_clear_pointer (&run->means, g_free);
 }
 
-/* x less b_dec, where the encoder wants it so. */
-static const float *
-encoder_input (SaeRun *run, const float *x, gsize n)
+/* --- a step --------------------------------------------------------------- */
+
+/* Sum over the active latents that AuxK adds to the loss. */
+static double
+aux_part (const SaeRun *run)
 {
-  gsize d = run->net.d_in;
-  float *less;
+  double part = run->options.aux_coeff * run->aux.loss;
 
-  if (!run->net.pre_bias)
-    return x;
-  less = sae_scratch_reserve (&run->x_less_bias, n * d, sizeof *less);
-  for (gsize r = 0; less && r < n; r++)
-    sae_kernels ()->subtract (less + r * d, x + r * d, run->net.b_dec, d);
-  return less;
-}
-
-/* Forward pass: latents in the workspace, x_hat in the run's scratch. Where
- * dense products pay, they are announced, and the caller ends them. */
-static gboolean
-forward (SaeRun *run, const float *x, gsize n, SaeSparseRows *latents,
-    GError **error)
-{
-  SaeGradients *gradients = &run->gradients;
-  SaeNet net = run->net;
-  float *x_hat =
-      sae_scratch_reserve (&run->x_hat, n * net.d_out, sizeof *x_hat);
-
-  if (!x || !x_hat) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
-        "train: no memory for a batch of %" G_GSIZE_FORMAT " rows", n);
-    return FALSE;
-  }
-  net.pre_bias = FALSE; /* encoder_input() has done it */
-  if (!sae_net_encode (&net, run->workspace, x, n, latents, error))
-    return FALSE;
-  /* never for top-k, whose bits are promised on every processor */
-  gradients->dense = net.sparsity == SAE_SPARSITY_L1 &&
-                     sae_dense_decode_pays (latents, net.d_sae) &&
-                     sae_gemm_begin ();
-  if (gradients->dense)
-    return sae_dense_decode (&net, run->workspace, latents, x_hat,
-        &run->dense_latents, error);
-  return sae_net_decode (&net, run->workspace, latents, x_hat, error);
-}
-
-/* The part of @gradient along the unit row @w is lost to renormalisation
- * anyway, but would spoil the optimiser's moments. */
-static void
-remove_parallel (float *gradient, const float *w, gsize d)
-{
-  const SaeKernels *kernels = sae_kernels ();
-  float norm2 = kernels->dot (w, w, d);
-
-  if (norm2 > 0)
-    kernels->add_scaled (gradient, -kernels->dot (gradient, w, d) / norm2, w,
-        d);
+  return run->options.reduction == SAE_REDUCTION_SUM ? part * run->net.d_out
+                                                     : part;
 }
 
 static void
-make_unit (float *w, gsize d)
-{
-  const SaeKernels *kernels = sae_kernels ();
-  double norm2 = kernels->dot (w, w, d);
-
-  if (norm2 > 0)
-    kernels->scale (w, (float) (1.0 / sqrt (norm2)), w, d);
-}
-
-typedef struct {
-  SaeRun *run;
-  SaeOptimizerConstants constants;
-} Update;
-
-/* One step of the @n numbers from @at of a parameter. */
-static void
-update_part (Update *update, guint which, gsize at, const float *gradient,
-    gsize n)
-{
-  SaeParameter *p = &update->run->parameters[which];
-  float *moments[SAE_MAX_MOMENTS];
-
-  for (guint m = 0; m < SAE_MAX_MOMENTS; m++)
-    moments[m] = p->moments[m] ? p->moments[m] + at : NULL;
-  update->run->rule->update (&update->constants, p->w + at, moments, gradient,
-      n);
-}
-
-/* Everything that latent @i needs, from the gradients of its two rows. */
-static void
-update_latent (Update *update, guint i, float *for_enc, float *for_dec)
-{
-  SaeRun *run = update->run;
-  const SaeKernels *kernels = sae_kernels ();
-  gsize d_in = run->net.d_in, d_out = run->net.d_out;
-  float *W_dec = run->parameters[W_DEC].w + i * d_out;
-  gboolean unit = run->options.decoder_norm == SAE_DECODER_NORM_UNIT;
-  double *norms2 = run->norms2.data;
-
-  if (unit && sae_gradients_is_active (&run->gradients, i))
-    remove_parallel (for_dec, W_dec, d_out);
-  norms2[i] = (double) kernels->dot (for_enc, for_enc, d_in) +
-              (double) kernels->dot (for_dec, for_dec, d_out);
-  update_part (update, W_ENC, i * d_in, for_enc, d_in);
-  update_part (update, W_DEC, i * d_out, for_dec, d_out);
-  if (unit)
-    make_unit (W_dec, d_out);
-}
-
-/* Latents one by one, each while its rows are in cache. */
-static void
-update_sparse (Update *update, guint first, guint last, float *scratch)
-{
-  const SaeRun *run = update->run;
-  float *for_enc = scratch, *for_dec = scratch + run->net.d_in;
-
-  for (guint i = first; i < last; i++) {
-    if (sae_gradients_is_active (&run->gradients, i))
-      sae_gradients_row (&run->gradients, i, for_enc, for_dec);
-    else
-      memset (scratch, 0,
-          ((gsize) run->net.d_in + run->net.d_out) * sizeof *scratch);
-    update_latent (update, i, for_enc, for_dec);
-  }
-}
-
-static void
-update_dense (Update *update, guint first, guint last, float *scratch)
-{
-  const SaeRun *run = update->run;
-  gsize d_in = run->net.d_in, d_out = run->net.d_out;
-  float *for_enc = scratch, *for_dec = for_enc + (last - first) * d_in;
-
-  sae_gradients_block (&run->gradients, first, last,
-      for_dec + (last - first) * d_out, for_enc, for_dec);
-  for (guint i = first; i < last; i++)
-    update_latent (update, i, for_enc + (i - first) * d_in,
-        for_dec + (i - first) * d_out);
-}
-
-/* Floats of scratch that one worker needs for a block of latents. */
-static gsize
-block_scratch (const SaeRun *run)
-{
-  gsize width = (gsize) run->net.d_in + run->net.d_out;
-
-  return run->gradients.dense
-             ? SAE_GRADIENTS_BLOCK * width +
-                   sae_gradients_block_scratch (&run->gradients)
-             : width;
-}
-
-static void
-update_task (guint task, guint worker, gpointer data)
-{
-  Update *update = data;
-  SaeRun *run = update->run;
-  guint first = task * SAE_GRADIENTS_BLOCK;
-  guint last = MIN (first + SAE_GRADIENTS_BLOCK, run->net.d_sae);
-  float *scratch =
-      (float *) run->row_gradients.data + worker * block_scratch (run);
-
-  if (sae_gradients_block_is_dense (&run->gradients, first, last))
-    update_dense (update, first, last, scratch);
-  else
-    update_sparse (update, first, last, scratch);
-}
-
-static void
-finish_norm (SaeRun *run)
-{
-  const SaeKernels *kernels = sae_kernels ();
-  const SaeGradients *g = &run->gradients;
-  const double *norms2 = run->norms2.data;
-  double sum = kernels->dot (g->b_enc, g->b_enc, run->net.d_sae) +
-               kernels->dot (g->b_dec, g->b_dec, run->net.d_out);
-
-  for (guint i = 0; i < run->net.d_sae; i++)
-    sum += norms2[i];
-  run->gradient_norm = sqrt (sum);
-}
-
-static gboolean
-update_parameters (SaeRun *run, gsize n, GError **error)
-{
-  guint n_threads = sae_pool_get_n_threads (run->workspace->pool);
-  guint n_tasks =
-      (run->net.d_sae + SAE_GRADIENTS_BLOCK - 1) / SAE_GRADIENTS_BLOCK;
-  Update update = {.run = run};
-
-  if (!sae_scratch_reserve (&run->row_gradients,
-          n_threads * block_scratch (run), sizeof (float)) ||
-      !sae_scratch_reserve (&run->norms2, run->net.d_sae, sizeof (double))) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
-        "train: no memory for the gradient of a row");
-    return FALSE;
-  }
-  run->learning_rate = sae_schedule_rate (&run->options, run->rows, n);
-  update.constants =
-      run->rule->prepare (&run->options, run->steps + 1, run->learning_rate);
-  sae_pool_run (run->workspace->pool, n_tasks, update_task, &update);
-  update_part (&update, B_ENC, 0, run->gradients.b_enc, run->net.d_sae);
-  update_part (&update, B_DEC, 0, run->gradients.b_dec, run->net.d_out);
-  finish_norm (run);
-  return TRUE;
-}
-
-static void
-mark_fired (SaeRun *run, const SaeSparseRows *latents)
-{
-  guint64 now = run->rows + latents->n_rows;
-
-  for (gsize p = 0; p < latents->offsets[latents->n_rows]; p++)
-    run->last_fired[latents->index[p]] = now;
-}
-
-static void
-measure (SaeRun *run, const float *target, const SaeSparseRows *latents,
-    double loss)
+measure (SaeRun *run, const float *target, const SaeSparseRows *latents)
 {
   SaeMeter *const meters[] = {&run->since_last, &run->total};
+  gsize last = (gsize) (MAX (1, run->n_prefixes) - 1);
+  const float *x_hat = (const float *) run->scratch[SAE_RUN_X_HAT].data +
+                       last * latents->n_rows * run->net.d_out;
+  double aux = run->aux.n_dead ? run->aux.loss : 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (meters); i++) {
-    sae_meter_add (meters[i], target, run->x_hat.data, latents);
-    meters[i]->loss += loss;
+    sae_meter_add (meters[i], target, x_hat, latents);
+    meters[i]->loss += run->gradients.loss + (aux > 0 ? aux_part (run) : 0);
+    meters[i]->aux += aux;
     meters[i]->batches++;
   }
+}
+
+/* Gradients of the latents that have not fired for long. */
+static gboolean
+compute_aux (SaeRun *run, const float *target, GError **error)
+{
+  const SaeTrainerOptions *o = &run->options;
+  gsize last = (gsize) (MAX (1, run->n_prefixes) - 1);
+  const float *x_hat = (const float *) run->scratch[SAE_RUN_X_HAT].data +
+                       last * run->gradients.n * run->net.d_out;
+
+  if (o->aux_k <= 0 || o->aux_coeff <= 0)
+    return TRUE;
+  return sae_aux_k_find_dead (&run->aux, &run->net, run->firing.last_fired,
+             sae_firing_get_alive_since (&run->firing, o->dead_after), error) &&
+         sae_aux_k_compute (&run->aux, &run->gradients, target, x_hat,
+             (guint) o->aux_k, o->aux_coeff, error);
+}
+
+static gboolean
+compute_thresholds (SaeRun *run, GError **error)
+{
+  return run->net.sparsity != SAE_SPARSITY_JUMP_RELU ||
+         sae_thresholds_compute (&run->thresholds, &run->gradients,
+             run->options.bandwidth, error);
+}
+
+/* A batch that would do harm: one whose gradients overflow, or whose error is
+ * out of all proportion. */
+static gboolean
+is_faulty (SaeRun *run)
+{
+  const SaeGradients *g = &run->gradients;
+  double n_values = (double) g->n * run->net.d_out * MAX (1, run->n_prefixes);
+  double mse = g->mse / g->error_weight / n_values;
+  /* in units of s the stream's variance is about 1 */
+  double harmless = run->options.normalize == SAE_NORMALIZE_AUTO ? 1 : 0;
+
+  return !(g->bound < LARGEST_GRADIENT) ||
+         !(run->aux.n_dead == 0 ||
+             run->aux.gradients.bound < LARGEST_GRADIENT) ||
+         (!run->options.frozen &&
+             sae_spikes_check (&run->spikes, mse, harmless));
+}
+
+/* What follows an update. */
+static gboolean
+finish_step (SaeRun *run, const SaeSparseRows *latents, GError **error)
+{
+  SaeParameter *threshold = &run->parameters[SAE_THRESHOLD];
+
+  if (run->options.steered)
+    run->l1_coeff =
+        sae_steering_next (run->l1_coeff, latents, run->options.target_l0);
+  if (run->net.sparsity == SAE_SPARSITY_BATCH_TOP_K)
+    sae_batch_top_k_learn (&run->batch_top_k);
+  run->steps++;
+  run->rows += latents->n_rows;
+  run->published_is_made = FALSE;
+  sae_average_step (run);
+  return threshold->n == 0 || sae_thresholds_set (&run->thresholds,
+                                  threshold->w, run->net.d_sae, error);
 }
 
 /* The step behind the forward pass: measure, and train unless frozen. */
@@ -432,81 +374,109 @@ static gboolean
 backward (SaeRun *run, const float *target, const SaeSparseRows *latents,
     GError **error)
 {
-  SaeGradients *gradients = &run->gradients;
-  gsize n = gradients->n;
+  gboolean frozen = run->options.frozen;
+  gsize n = latents->n_rows;
 
-  if (!sae_gradients_compute (gradients, latents, target, run->x_hat.data,
-          error))
+  run->aux.n_dead = 0;
+  if (!sae_gradients_compute (&run->gradients, latents, target,
+          run->scratch[SAE_RUN_X_HAT].data, error) ||
+      (!frozen && !compute_aux (run, target, error)))
     return FALSE;
-  if (!(gradients->bound < LARGEST_GRADIENT)) {
+  if (is_faulty (run)) {
     run->skipped_rows += n;
     return TRUE;
   }
-  measure (run, target, latents, gradients->loss);
-  if (run->options.frozen)
+  measure (run, target, latents);
+  if (frozen)
     return TRUE;
-  mark_fired (run, latents);
-  if (!update_parameters (run, n, error))
-    return FALSE;
-  if (run->options.steered)
-    run->l1_coeff =
-        sae_steering_next (run->l1_coeff, latents, run->options.target_l0);
-  run->steps++;
-  run->rows += n;
-  return TRUE;
+  sae_firing_add (&run->firing, latents, run->options.dead_after);
+  return compute_thresholds (run, error) && sae_update (run, n, error) &&
+         finish_step (run, latents, error);
+}
+
+/* The net of the step and the loss that it has. */
+static gboolean
+prepare (SaeRun *run, gsize n, GError **error)
+{
+  const SaeTrainerOptions *o = &run->options;
+  SaeGradients *g = &run->gradients;
+  const SaeParameter *threshold = &run->parameters[SAE_THRESHOLD];
+
+  if (!o->steered)
+    run->l1_coeff = o->l1_coeff;
+  run->step_net = run->net;
+  run->step_net.k = sae_schedule_k (o, run->rows);
+  g->net = &run->step_net;
+  g->n = n;
+  g->reduction = o->reduction;
+  g->error_weight =
+      sae_gradients_error_weight (o->reduction, n, run->net.d_out);
+  g->l1_coeff = run->l1_coeff * sae_schedule_l1_warmup (o, run->rows, n);
+  g->counts = run->net.sparsity == SAE_SPARSITY_JUMP_RELU;
+  g->prefixes = run->n_prefixes ? run->prefixes : NULL;
+  g->n_prefixes = run->n_prefixes;
+  if (o->frozen)
+    return sae_run_get_published (run, &run->step_net, error);
+  return threshold->n == 0 || run->thresholds.theta ||
+         sae_thresholds_set (&run->thresholds, threshold->w, run->net.d_sae,
+             error);
 }
 
 gboolean
 sae_run_step (SaeRun *run, const float *x, const float *target, gsize n,
     GError **error)
 {
-  SaeGradients *gradients = &run->gradients;
   SaeSparseRows latents;
-  gboolean ok;
+  gboolean ok = prepare (run, n, error) &&
+                sae_forward (run, x, n, &latents, error) &&
+                backward (run, target, &latents, error);
 
-  if (!run->options.steered)
-    run->l1_coeff = run->options.l1_coeff;
-  gradients->net = &run->net;
-  gradients->x = encoder_input (run, x, n);
-  gradients->n = n;
-  gradients->reduction = run->options.reduction;
-  gradients->l1_coeff = run->l1_coeff;
-  gradients->dense = FALSE;
-  ok = forward (run, gradients->x, n, &latents, error) &&
-       backward (run, target, &latents, error);
-  if (gradients->dense)
+  if (run->gradients.dense)
     sae_gemm_end ();
+  run->gradients.dense = FALSE;
   return ok;
 }
 
-SaeModel *
-sae_run_copy_model (const SaeRun *run, GError **error)
-{
-  const SaeKernels *kernels = sae_kernels ();
-  float *copy[SAE_N_PARAMETERS] = {NULL};
-  SaeNet net = run->net;
+/* --- what others see ------------------------------------------------------ */
 
-  for (guint i = 0; i < SAE_N_PARAMETERS; i++) {
-    const SaeParameter *p = &run->parameters[i];
-    copy[i] = sae_floats_new (1, p->n, parameter_names[i], error);
-    if (!copy[i]) {
-      for (guint j = 0; j < i; j++)
-        free (copy[j]);
-      return NULL;
-    }
-    kernels->scale (copy[i],
-        i == B_ENC || i == B_DEC ? (float) run->scale : 1.0f, p->w, p->n);
+static gboolean
+copy_scaled (float **copy, const float *from, gsize n, const char *name,
+    double scale, GError **error)
+{
+  *copy = sae_floats_new (1, n, name, error);
+  if (*copy)
+    sae_kernels ()->scale (*copy, (float) scale, from, n);
+  return *copy != NULL;
+}
+
+SaeModel *
+sae_run_copy_model (SaeRun *run, GError **error)
+{
+  float *copy[SAE_N_PARAMETERS] = {NULL};
+  gboolean ok = TRUE;
+  SaeNet net;
+
+  if (!sae_run_get_published (run, &net, error))
+    return NULL;
+  const float *const from[SAE_N_PARAMETERS] = {net.W_enc, net.b_enc, net.W_dec,
+      net.b_dec, net.threshold};
+  for (guint i = 0; ok && i < SAE_N_PARAMETERS; i++) {
+    gsize n = i == SAE_THRESHOLD ? net.d_sae : run->parameters[i].n;
+    gboolean weights = i == SAE_W_ENC || i == SAE_W_DEC;
+    ok = !from[i] || copy_scaled (&copy[i], from[i], n, parameter_names[i],
+                         weights ? 1.0 : run->scale, error);
   }
-  return sae_model_new_take (&net, copy[W_ENC], copy[B_ENC], copy[W_DEC],
-      copy[B_DEC], NULL, run->metadata, error);
+  if (ok)
+    return sae_model_new_take (&net, copy[SAE_W_ENC], copy[SAE_B_ENC],
+        copy[SAE_W_DEC], copy[SAE_B_DEC], copy[SAE_THRESHOLD], run->metadata,
+        error);
+  for (guint i = 0; i < SAE_N_PARAMETERS; i++)
+    free (copy[i]);
+  return NULL;
 }
 
 double
-sae_run_dead_fraction (const SaeRun *run)
+sae_run_get_dead_fraction (const SaeRun *run)
 {
-  guint n_dead = 0;
-
-  for (guint i = 0; i < run->net.d_sae; i++)
-    n_dead += run->rows - run->last_fired[i] > run->options.dead_after;
-  return (double) n_dead / run->net.d_sae;
+  return sae_firing_get_dead_fraction (&run->firing, run->options.dead_after);
 }

@@ -1,23 +1,53 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A training run: parameters, optimiser state and counters. Everything here is
- * in units of the scale s of the stream: rows are x / s, biases b / s; W_enc
- * and W_dec are the same in both. s is a power of two, so nothing is rounded,
- * and no optimiser ever sees the scale of its input. */
+ * in units of the scale s of the stream: rows are x / s, biases and thresholds
+ * b / s; W_enc and W_dec are the same in both. s is a power of two, so nothing
+ * is rounded, and no optimiser ever sees the scale of its input. */
 #pragma once
 
+#include "aux-k.h"
+#include "batch-top-k.h"
+#include "firing.h"
 #include "gradients.h"
 #include "meter.h"
 #include "optimizer.h"
+#include "prefixes.h"
+#include "spikes.h"
+#include "thresholds.h"
 
-/* W_enc, b_enc, W_dec, b_dec */
-#define SAE_N_PARAMETERS 4
+/* SAE_THRESHOLD is log θ, and empty but for jump-relu. */
+enum {
+  SAE_W_ENC,
+  SAE_B_ENC,
+  SAE_W_DEC,
+  SAE_B_DEC,
+  SAE_THRESHOLD,
+  SAE_N_PARAMETERS
+};
 
 typedef struct {
   float *w;
   float *moments[SAE_MAX_MOMENTS];
+  float *average; /* NULL where the run does not average */
   gsize n;
 } SaeParameter;
+
+/* Places in SaeRun.scratch. */
+enum {
+  SAE_RUN_X_HAT,       /* [n_prefixes, n, d_out] */
+  SAE_RUN_X_LESS_BIAS, /* [n, d_in] */
+  SAE_RUN_DENSE_LATENTS,
+  SAE_RUN_WORKERS, /* the next six are update.c's */
+  SAE_RUN_NORMS2,
+  SAE_RUN_B_ENC,
+  SAE_RUN_B_DEC,
+  SAE_RUN_PLACE,
+  SAE_RUN_KEPT,
+  SAE_RUN_PUBLISHED_W_DEC, /* [d_sae, d_out] */
+  SAE_RUN_PUBLISHED_THRESHOLD,
+  SAE_RUN_N_SCRATCH
+};
 
 typedef struct {
   SaeTrainerOptions options; /* resolved */
@@ -25,6 +55,8 @@ typedef struct {
   SaeParameter parameters[SAE_N_PARAMETERS];
   const SaeOptimizerRule *rule;
   SaeWorkspace *workspace;
+  guint prefixes[SAE_MAX_PREFIXES]; /* of nested dictionaries */
+  guint n_prefixes;                 /* 0 without any */
   gboolean from_model;  /* weights were given: b_dec is not set from the data */
   GHashTable *metadata; /* of the model it started from; NULL without one */
   double scale;         /* s; 1 until calibrated */
@@ -32,13 +64,23 @@ typedef struct {
   double *means; /* [d_in + d_out], for calibrating; NULL when that is done */
 
   guint64 steps, rows, skipped_rows;
-  guint64 *last_fired; /* [d_sae]: rows when it last fired */
+  guint64 averaged_rows; /* rows at which the average was last fed */
   double gradient_norm, learning_rate;
-  double l1_coeff; /* in use; changes when steered */
+  double l1_coeff; /* before its warm-up; changes when steered */
+  SaeFiring firing;
+  SaeSpikes spikes;
+  SaeBatchTopK batch_top_k;
   SaeMeter since_last, total;
 
+  /* of the step in hand */
+  SaeNet step_net;
   SaeGradients gradients;
-  SaeScratch x_hat, x_less_bias, row_gradients, norms2, dense_latents;
+  SaeAuxK aux;
+  SaeThresholds thresholds;
+
+  SaeNet published; /* see published.h */
+  gboolean published_is_made;
+  SaeScratch scratch[SAE_RUN_N_SCRATCH];
 } SaeRun;
 
 /* Allocates for the resolved @options: a start from their seed, or from
@@ -57,7 +99,7 @@ sae_run_calibrate (SaeRun *run, const float *x, const float *target, gsize n);
 gboolean sae_run_step (SaeRun *run, const float *x, const float *target,
     gsize n, GError **error);
 
-/* An immutable copy, in the stream's units. */
-SaeModel *sae_run_copy_model (const SaeRun *run, GError **error);
+/* An immutable copy of what the run publishes, in the stream's units. */
+SaeModel *sae_run_copy_model (SaeRun *run, GError **error);
 
-double sae_run_dead_fraction (const SaeRun *run);
+double sae_run_get_dead_fraction (const SaeRun *run);

@@ -513,7 +513,10 @@ read_metrics (SaeTrainer *self, const SaeMeter *meter, gint64 since)
   sae_meter_read (meter, run->scale, metrics);
   metrics->steps = run->steps;
   metrics->skipped_rows = run->skipped_rows;
-  metrics->dead_fraction = sae_run_dead_fraction (run);
+  metrics->dead_fraction = sae_run_get_dead_fraction (run);
+  metrics->l1_coeff = run->gradients.l1_coeff;
+  metrics->threshold =
+      run->scale * sae_batch_top_k_get_threshold (&run->batch_top_k);
   metrics->gradient_norm = run->gradient_norm;
   metrics->learning_rate = run->learning_rate;
   metrics->rows_per_second = seconds > 0 ? (double) metrics->rows / seconds : 0;

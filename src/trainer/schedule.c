@@ -27,18 +27,40 @@ decay (const SaeTrainerOptions *options, double progress, double warmup)
   }
 }
 
+static double
+rise (guint64 rows, double over)
+{
+  return (double) rows < over ? (double) rows / over : 1.0;
+}
+
 double
 sae_schedule_rate (const SaeTrainerOptions *options, guint64 rows, guint64 n)
 {
   double rate = options->learning_rate;
   double warmup_rows = (double) options->warmup_rows;
 
-  if ((double) (rows + n) < warmup_rows)
-    rate *= (double) (rows + n) / warmup_rows;
+  rate *= rise (rows + n, warmup_rows);
   if (options->total_rows) {
     double total = (double) options->total_rows;
     rate *= decay (options, (double) rows / total,
         MIN (0.999, warmup_rows / total));
   }
   return rate;
+}
+
+guint
+sae_schedule_k (const SaeTrainerOptions *options, guint64 rows)
+{
+  double end = options->k, start = options->k_start ? options->k_start : end;
+
+  return (guint) floor (
+      start + (end - start) * rise (rows, (double) options->k_anneal_rows) +
+      0.5);
+}
+
+double
+sae_schedule_l1_warmup (const SaeTrainerOptions *options, guint64 rows,
+    guint64 n)
+{
+  return rise (rows + n, (double) options->l1_warmup_rows);
 }

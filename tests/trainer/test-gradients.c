@@ -227,6 +227,7 @@ check_problem (Problem *p, gboolean dense)
       .x = x,
       .n = n,
       .reduction = p->reduction,
+      .error_weight = sae_gradients_error_weight (p->reduction, n, net.d_out),
       .l1_coeff = p->l1_coeff,
       .dense = dense};
   SaeSparseRows latents;

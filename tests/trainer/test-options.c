@@ -90,6 +90,9 @@ check_round_trip (SaeTrainer *trainer, GParamSpec *pspec)
     check_value (trainer, pspec, &value);
     g_value_set_double (&value, G_PARAM_SPEC_DOUBLE (pspec)->maximum);
     check_value (trainer, pspec, &value);
+  } else if (G_IS_PARAM_SPEC_STRING (pspec)) {
+    g_value_set_string (&value, "8,16");
+    check_value (trainer, pspec, &value);
   } else {
     g_assert_true (G_IS_PARAM_SPEC_BOOLEAN (pspec));
     g_value_set_boolean (&value, TRUE);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "aux-k.h"
+
+#include <string.h>
+
+/* Places in SaeAuxK.scratch. */
+enum { DEAD, PLACE, W_ENC, B_ENC, W_DEC, B_DEC, ERROR, E_HAT, MEAN };
+
+void
+sae_aux_k_init (SaeAuxK *aux, SaeWorkspace *workspace)
+{
+  memset (aux, 0, sizeof *aux);
+  aux->workspace = sae_workspace_new_sharing (workspace);
+  aux->gradients.workspace = aux->workspace;
+}
+
+void
+sae_aux_k_clear (SaeAuxK *aux)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (aux->scratch); i++)
+    sae_scratch_clear (&aux->scratch[i]);
+  sae_gradients_clear (&aux->gradients);
+  g_clear_pointer (&aux->workspace, sae_workspace_unref);
+}
+
+static gboolean
+fail_no_memory (SaeAuxK *aux, GError **error)
+{
+  g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+      "train: no memory for %u dead latents", aux->n_dead);
+  aux->n_dead = 0;
+  return FALSE;
+}
+
+static guint
+count_dead (const guint64 *last_fired, guint n, guint64 alive_since)
+{
+  guint n_dead = 0;
+
+  for (guint i = 0; i < n; i++)
+    n_dead += last_fired[i] < alive_since;
+  return n_dead;
+}
+
+gboolean
+sae_aux_k_find_dead (SaeAuxK *aux, const SaeNet *net, const guint64 *last_fired,
+    guint64 alive_since, GError **error)
+{
+  guint32 *dead, *place;
+  guint n = 0;
+
+  aux->n_dead = count_dead (last_fired, net->d_sae, alive_since);
+  if (aux->n_dead == 0)
+    return TRUE;
+  dead = sae_scratch_reserve (&aux->scratch[DEAD], aux->n_dead, sizeof *dead);
+  place = sae_scratch_reserve (&aux->scratch[PLACE], net->d_sae, sizeof *place);
+  if (!dead || !place)
+    return fail_no_memory (aux, error);
+  for (guint i = 0; i < net->d_sae; i++) {
+    place[i] = last_fired[i] < alive_since ? n : SAE_AUX_K_NONE;
+    if (place[i] == n)
+      dead[n++] = i;
+  }
+  aux->dead = dead;
+  aux->place = place;
+  return TRUE;
+}
+
+/* The dead as a dictionary of their own, without b_dec: @x has lost that
+ * already, and ê has none. */
+static gboolean
+gather_net (SaeAuxK *aux, const SaeNet *net, guint k)
+{
+  gsize n = aux->n_dead, d_in = net->d_in, d_out = net->d_out;
+  SaeScratch *s = aux->scratch;
+  float *W_enc = sae_scratch_reserve (&s[W_ENC], n * d_in, sizeof (float));
+  float *b_enc = sae_scratch_reserve (&s[B_ENC], n, sizeof (float));
+  float *W_dec = sae_scratch_reserve (&s[W_DEC], n * d_out, sizeof (float));
+  float *b_dec = sae_scratch_reserve (&s[B_DEC], d_out, sizeof (float));
+
+  if (!W_enc || !b_enc || !W_dec || !b_dec)
+    return FALSE;
+  for (gsize p = 0; p < n; p++) {
+    gsize i = aux->dead[p];
+    memcpy (W_enc + p * d_in, net->W_enc + i * d_in, d_in * sizeof (float));
+    memcpy (W_dec + p * d_out, net->W_dec + i * d_out, d_out * sizeof (float));
+    b_enc[p] = net->b_enc[i];
+  }
+  memset (b_dec, 0, d_out * sizeof (float));
+  aux->net = (SaeNet){
+      .d_in = net->d_in,
+      .d_out = net->d_out,
+      .d_sae = aux->n_dead,
+      .k = MIN (k, aux->n_dead),
+      .sparsity = SAE_SPARSITY_TOP_K,
+      .W_enc = W_enc,
+      .b_enc = b_enc,
+      .W_dec = W_dec,
+      .b_dec = b_dec,
+  };
+  return TRUE;
+}
+
+/* e into @e [n, d]; Σ‖e − mean e‖². */
+static double
+find_error (const float *target, const float *x_hat, gsize n, gsize d, float *e,
+    double *mean)
+{
+  double sum2 = 0;
+
+  memset (mean, 0, d * sizeof *mean);
+  for (gsize r = 0; r < n; r++) {
+    sae_kernels ()->subtract (e + r * d, target + r * d, x_hat + r * d, d);
+    for (gsize j = 0; j < d; j++)
+      mean[j] += e[r * d + j];
+  }
+  for (gsize j = 0; j < d; j++)
+    mean[j] /= (double) n;
+  for (gsize r = 0; r < n; r++)
+    for (gsize j = 0; j < d; j++)
+      sum2 += (e[r * d + j] - mean[j]) * (e[r * d + j] - mean[j]);
+  return sum2;
+}
+
+/* Latents of the dead and the gradients of their error. */
+static gboolean
+compute (SaeAuxK *aux, const SaeGradients *main, const float *e, float *e_hat,
+    GError **error)
+{
+  SaeGradients *g = &aux->gradients;
+  SaeSparseRows latents;
+
+  if (!sae_net_encode (&aux->net, aux->workspace, main->x, main->n, &latents,
+          error) ||
+      !sae_net_decode (&aux->net, aux->workspace, &latents, e_hat, error))
+    return FALSE;
+  aux->net.pre_bias = main->net->pre_bias; /* as its gradient has it */
+  g->net = &aux->net;
+  g->x = main->x;
+  g->n = main->n;
+  g->reduction = main->reduction;
+  g->without_bias = TRUE;
+  return sae_gradients_compute (g, &latents, e, e_hat, error);
+}
+
+gboolean
+sae_aux_k_compute (SaeAuxK *aux, const SaeGradients *main, const float *target,
+    const float *x_hat, guint k, double coeff, GError **error)
+{
+  gsize n = main->n, d = main->net->d_out;
+  float *e = sae_scratch_reserve (&aux->scratch[ERROR], n * d, sizeof *e);
+  float *e_hat =
+      sae_scratch_reserve (&aux->scratch[E_HAT], n * d, sizeof *e_hat);
+  double *mean = sae_scratch_reserve (&aux->scratch[MEAN], d, sizeof *mean);
+  double variance;
+
+  aux->loss = 0;
+  if (aux->n_dead == 0)
+    return TRUE;
+  if (!e || !e_hat || !mean || !gather_net (aux, main->net, k))
+    return fail_no_memory (aux, error);
+  variance = find_error (target, x_hat, n, d, e, mean);
+  if (!(variance > 0)) { /* one row, or nothing is left over */
+    aux->n_dead = 0;
+    return TRUE;
+  }
+  aux->gradients.error_weight = coeff / variance;
+  if (main->reduction == SAE_REDUCTION_SUM)
+    aux->gradients.error_weight *= (double) d;
+  if (!compute (aux, main, e, e_hat, error)) {
+    aux->n_dead = 0;
+    return FALSE;
+  }
+  aux->loss = aux->gradients.mse / aux->gradients.error_weight / variance;
+  return TRUE;
+}
+
+void
+sae_aux_k_add_row (const SaeAuxK *aux, guint i, float *W_enc_row,
+    float *W_dec_row, float *scratch)
+{
+  gsize d_in = aux->net.d_in, d_out = aux->net.d_out;
+
+  sae_gradients_row (&aux->gradients, aux->place[i], scratch, scratch + d_in);
+  sae_kernels ()->add (W_enc_row, scratch, d_in);
+  sae_kernels ()->add (W_dec_row, scratch + d_in, d_out);
+}
+
+void
+sae_aux_k_add_biases (const SaeAuxK *aux, float *b_enc, float *b_dec)
+{
+  if (aux->n_dead == 0)
+    return;
+  for (guint p = 0; p < aux->n_dead; p++)
+    b_enc[aux->dead[p]] += aux->gradients.b_enc[p];
+  sae_kernels ()->add (b_dec, aux->gradients.b_dec, aux->net.d_out);
+}

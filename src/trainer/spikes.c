@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "spikes.h"
+
+#include <math.h>
+
+/* So many times the usual error, as a geometric mean over about MEMORY
+ * batches. */
+#define FACTOR 1000.0
+#define MEMORY 100
+/* After so many in a row it is the stream that has changed. */
+#define MOST_IN_A_ROW 100
+
+static void
+learn (SaeSpikes *spikes, double mse)
+{
+  double share;
+
+  spikes->seen = MIN (spikes->seen + 1, MEMORY);
+  share = 1.0 / (double) spikes->seen;
+  spikes->log_mean += share * (log (MAX (mse, 1e-300)) - spikes->log_mean);
+  spikes->in_a_row = 0;
+}
+
+gboolean
+sae_spikes_check (SaeSpikes *spikes, double mse, double smallest)
+{
+  double usual = MAX (exp (spikes->log_mean), smallest / FACTOR);
+
+  if (!(mse <= FACTOR * usual)) {
+    if (spikes->in_a_row < MOST_IN_A_ROW && (spikes->seen || smallest > 0)) {
+      spikes->in_a_row++;
+      return TRUE;
+    }
+    spikes->seen = 0; /* begins anew */
+  }
+  learn (spikes, mse);
+  return FALSE;
+}
