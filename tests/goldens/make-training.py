@@ -13,10 +13,10 @@ were drawn once; they stay in common.safetensors. Needs torch and safetensors.
 
 import argparse
 import itertools
-import json
 import pathlib
 import sys
 
+import stored
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -30,9 +30,6 @@ OPTIMIZERS = {
     "sgd-momentum": (0.9, {"mean": 0.05, "sum": 5e-4}),
     "adam": (0.0, {"mean": 1e-3, "sum": 1e-3}),
 }
-# Relative to the largest magnitude of the tensor. Stored float32 rounds by
-# 6e-8; the rest is room for another order of summation in float64.
-TOLERANCE = 1e-6
 
 
 def draw_inputs(seed):
@@ -165,58 +162,6 @@ def compute(inputs):
     return files, index
 
 
-def compare_file(name, expected):
-    """Lines that say what differs, none when all agrees."""
-    path = HERE / name
-    if not path.exists():
-        return [f"{name}: missing"]
-    found = load_file(path)
-    if sorted(found) != sorted(expected):
-        return [f"{name}: expected {sorted(expected)}, found {sorted(found)}"]
-    problems = []
-    for key, want in expected.items():
-        got = found[key].double()
-        worst = (got - want.double()).abs().max() / want.double().abs().max()
-        if got.shape != want.shape or not worst <= TOLERANCE:
-            problems.append(f"{name}: {key} differs by {worst:.2e}")
-    return problems
-
-
-def compare_index(index):
-    committed = json.loads((HERE / "index.json").read_text())
-    if sorted(committed) != sorted(index):
-        return ["index.json: lists other runs"]
-    problems = []
-    for name, want in index.items():
-        for key, value in want.items():
-            got = committed[name].get(key)
-            if key.endswith("_loss"):
-                same = torch.allclose(
-                    torch.tensor(got), torch.tensor(value), rtol=TOLERANCE
-                )
-            else:
-                same = got == value
-            if not same:
-                problems.append(f"index.json: {name}.{key}: {got} != {value}")
-    return problems
-
-
-def check(files, index):
-    problems = compare_index(index)
-    for name, tensors in files.items():
-        problems += compare_file(name, tensors)
-    print("\n".join(problems) or f"{len(index)} runs agree")
-    return 1 if problems else 0
-
-
-def write(files, index):
-    HERE.mkdir(exist_ok=True)
-    for name, tensors in files.items():
-        save_file(tensors, HERE / name)
-    (HERE / "index.json").write_text(json.dumps(index, indent=1) + "\n")
-    print(f"{len(index)} runs written to {HERE}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--check", action="store_true")
@@ -227,8 +172,8 @@ def main():
         save_file(draw_inputs(options.inputs), HERE / "common.safetensors")
     files, index = compute(load_file(HERE / "common.safetensors"))
     if options.check:
-        return check(files, index)
-    write(files, index)
+        return stored.check(HERE, files, index)
+    stored.write(HERE, files, index)
     return 0
 
 
