@@ -32,6 +32,13 @@ def _():
     assert "24 runs agree" in out, out
 
 
+@tap.test("/peers/pytorch/rules-goldens-are-what-autograd-gives")
+def _():
+    script = source / "tests" / "goldens" / "make-rules.py"
+    out = run(sys.executable, script, "--check")
+    assert "17 runs agree" in out, out
+
+
 @tap.test("/peers/pytorch/the-same-training-reaches-the-same-fvu")
 def _():
     data = source / "examples" / "data"
