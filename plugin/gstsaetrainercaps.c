@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsaetrainerparts.h"
+
+#include "gstsaelength.h"
+
+/* Takes the width of a row from the stream, or holds the stream to it. */
+static gboolean
+check_width (const gchar *name, const gchar *property, guint32 width,
+    guint *told, GError **error)
+{
+  if (*told == 0)
+    *told = width;
+  if (*told == width)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "%s: expected rows of %u (%s), got rows of %u", name, *told, property,
+      width);
+  return FALSE;
+}
+
+static gboolean
+check_type (const GstSaeTensor *tensors, guint index, GError **error)
+{
+  SaeDtype dtype;
+
+  if (index > 0 && gst_sae_trainer_is_mask (&tensors[index]))
+    return TRUE;
+  if (gst_sae_type_to_dtype (tensors[index].type, &dtype) &&
+      sae_dtype_is_float (dtype))
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "tensor %u: expected float32, float16 or float64%s, got %s", index,
+      index ? ", or a uint8 mask" : "",
+      gst_sae_type_name (tensors[index].type));
+  return FALSE;
+}
+
+/* Rows without a target are their own. */
+static gboolean
+check_target (GstSaeTrainer *self, const GstSaeTensor *tensors, guint n,
+    GError **error)
+{
+  if (n > 1 && gst_sae_trainer_is_mask (&tensors[1]) &&
+      tensors[1].dims[0] != 1) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "mask: expected rows of 1, got rows of %u", tensors[1].dims[0]);
+    return FALSE;
+  }
+  if (n > 1 && !gst_sae_trainer_is_mask (&tensors[1]))
+    return check_width ("target", "output-size", tensors[1].dims[0],
+        &self->told.output_size, error);
+  return check_width ("activations, their own target", "output-size",
+      tensors[0].dims[0], &self->told.output_size, error);
+}
+
+/* Until the run starts, the stream may still change. */
+static gboolean
+check_tensors (GstSaeTrainer *self, const GstSaeTensor *tensors, guint n,
+    GError **error)
+{
+  if (!self->started) {
+    GST_OBJECT_LOCK (self);
+    self->told = self->wanted;
+    GST_OBJECT_UNLOCK (self);
+  }
+  if (n > 2) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "expected 1 tensor, or 2 with a target or a mask, got %u", n);
+    return FALSE;
+  }
+  for (guint i = 0; i < n; i++)
+    if (!check_type (tensors, i, error))
+      return FALSE;
+  return check_width ("activations", "input-size", tensors[0].dims[0],
+             &self->told.input_size, error) &&
+         check_target (self, tensors, n, error) &&
+         gst_sae_trainer_check_can_be_saved (self, error);
+}
+
+static gboolean
+check_caps (GstSaeTrainer *self, const GstCaps *caps, GError **error)
+{
+  GstSaeTensors tensors;
+
+  if (!gst_sae_tensors_from_caps (&tensors, caps, error) ||
+      (tensors.n_tensors > 0 &&
+          !check_tensors (self, tensors.tensors, tensors.n_tensors, error)))
+    return FALSE;
+  self->tensors = tensors;
+  return TRUE;
+}
+
+/* Caps are sent again with every buffer until they are taken, but reported
+ * once. */
+gboolean
+gst_sae_trainer_take_caps (GstSaeTrainer *self, GstEvent *event)
+{
+  g_autoptr (GError) error = NULL;
+  GstCaps *caps;
+
+  gst_event_parse_caps (event, &caps);
+  if (check_caps (self, caps, &error)) {
+    gst_clear_caps (&self->refused);
+    return TRUE;
+  }
+  if (!self->refused || !gst_caps_is_equal (self->refused, caps))
+    gst_sae_element_post_error (GST_ELEMENT (self),
+        "Cannot train on these caps", g_steal_pointer (&error));
+  gst_caps_replace (&self->refused, caps);
+  return FALSE;
+}
+
+/* The first rows are there: everything about the stream is known. */
+static gboolean
+start_run (GstSaeTrainer *self, GError **error)
+{
+  const GstSaeTensor *x = &self->reader.tensors[0];
+  gsize row_size = x->dims[0] * gst_sae_type_size (x->type);
+
+  if (!check_tensors (self, self->reader.tensors, self->reader.n_tensors,
+          error))
+    return FALSE;
+  if (self->told.total_rows == 0)
+    self->told.total_rows =
+        gst_sae_length_query (GST_BASE_TRANSFORM_SINK_PAD (self), row_size,
+            self->reader.n_rows[0], self->tensors.fps_n, self->tensors.fps_d);
+  GST_INFO_OBJECT (self, "the run has %" G_GUINT64_FORMAT " rows (0: unknown)",
+      self->told.total_rows);
+  g_object_set (self->trainer, "input-size", self->told.input_size,
+      "output-size", self->told.output_size, "total-rows",
+      self->told.total_rows, NULL);
+  self->started = sae_trainer_start (self->trainer, error);
+  return self->started;
+}
+
+/* Whether the opened buffer is like those that were last checked. */
+static gboolean
+is_as_checked (GstSaeTrainer *self)
+{
+  const GstSaeReader *in = &self->reader;
+
+  if (in->n_tensors != self->n_run)
+    return FALSE;
+  for (guint i = 0; i < self->n_run; i++)
+    if (in->tensors[i].type != self->run[i].type ||
+        in->tensors[i].dims[0] != self->run[i].dims[0])
+      return FALSE;
+  return TRUE;
+}
+
+/* Starts the run with the first rows, and holds later ones to it. */
+gboolean
+gst_sae_trainer_fit_run (GstSaeTrainer *self, GError **error)
+{
+  const GstSaeReader *in = &self->reader;
+
+  if (self->started && is_as_checked (self))
+    return TRUE;
+  if (!(self->started ? check_tensors (self, in->tensors, in->n_tensors, error)
+                      : start_run (self, error)))
+    return FALSE;
+  self->n_run = in->n_tensors;
+  for (guint i = 0; i < self->n_run; i++)
+    self->run[i] = in->tensors[i];
+  return TRUE;
+}

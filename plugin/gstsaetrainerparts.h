@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * saetrainer in parts: gstsaetrainer.c has the element, its states, events and
+ * what happens with a buffer; the others a part of that each, as below. */
+#pragma once
+
+#include "gstsaetrainer.h"
+
+#include "gstsaefloats.h"
+#include "gstsaespan.h"
+#include "gstsaetensors.h"
+#include "sae-trainer.h"
+
+G_BEGIN_DECLS
+
+GST_DEBUG_CATEGORY_EXTERN (sae_trainer_debug);
+#define GST_CAT_DEFAULT sae_trainer_debug
+
+/* What the user may set and the stream tells else. */
+typedef struct {
+  guint input_size;
+  guint output_size;
+  guint64 total_rows;
+} GstSaeTold;
+
+struct _GstSaeTrainer {
+  GstBaseTransform parent;
+
+  SaeTrainer *trainer; /* holds the training properties; locks itself */
+
+  /* properties; object lock */
+  gchar *location;
+  gchar *metadata;
+  guint64 stats_interval;
+  GstSaeTold wanted; /* as set, 0 where nothing was */
+
+  /* streaming thread */
+  GstSaeTensors tensors; /* of the caps */
+  GstCaps *refused;      /* caps that were last reported as an error */
+  GstSaeTold told;       /* as wanted or as the stream tells */
+  gboolean started;
+  GstSaeTensor run[2]; /* of the last buffer that fitted the run */
+  guint n_run;
+  guint64 saved_steps;  /* steps in what was last written */
+  guint64 failed_steps; /* steps in what could last not be written */
+  gint64 last_stats;    /* monotonic µs */
+  GstSaeSpan span;      /* of the rows since then */
+  GstSaeReader reader;
+  GstSaeFloats x, target;
+  float *kept; /* rows that a mask leaves */
+  gsize kept_size;
+  guint64 dropped_rows; /* by flushes */
+};
+
+/* A second tensor of bytes: which rows count. */
+static inline gboolean
+gst_sae_trainer_is_mask (const GstSaeTensor *tensor)
+{
+  return tensor->type == GST_SAE_UINT8;
+}
+
+/* --- gstsaetrainerproperties.c -------------------------------------------- */
+
+void gst_sae_trainer_install_properties (GObjectClass *object_class);
+void gst_sae_trainer_init_properties (GstSaeTrainer *self);
+void gst_sae_trainer_set_property (GObject *object, guint id,
+    const GValue *value, GParamSpec *pspec);
+void gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
+    GParamSpec *pspec);
+/* (transfer full) (nullable) */
+gchar *gst_sae_trainer_dup_location (GstSaeTrainer *self);
+
+/* --- gstsaetrainercaps.c: what the stream is, and the start of a run ------ */
+
+/* FALSE once the error is posted; @event stays with the caller. */
+gboolean gst_sae_trainer_take_caps (GstSaeTrainer *self, GstEvent *event);
+/* Starts the run with the first rows, and holds later ones to it. Needs the
+ * opened reader. */
+gboolean gst_sae_trainer_fit_run (GstSaeTrainer *self, GError **error);
+
+/* --- gstsaetrainerrows.c: the rows of a buffer ---------------------------- */
+
+gboolean gst_sae_trainer_train_buffer (GstSaeTrainer *self, GstBuffer *buffer,
+    GError **error);
+
+/* --- gstsaetrainersave.c: writing the dictionary -------------------------- */
+
+/* What would only be found out when the run is over. */
+gboolean gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error);
+/* Whether what the stream has told can be saved. */
+gboolean
+gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error);
+/* Trains what is left of the last batch and saves: the end of the run. Posts
+ * its own errors. */
+void gst_sae_trainer_finish (GstSaeTrainer *self);
+void gst_sae_trainer_warn_if_untrained (GstSaeTrainer *self);
+
+/* --- gstsaetrainerstats.c: messages --------------------------------------- */
+
+void gst_sae_trainer_post_stats (GstSaeTrainer *self, gboolean final);
+void gst_sae_trainer_post_stats_when_due (GstSaeTrainer *self);
+
+G_END_DECLS

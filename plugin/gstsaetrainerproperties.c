@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsaetrainerparts.h"
+
+#include "gstsaemirror.h"
+#include "gstsaestats.h"
+
+#define DEFAULT_STATS_INTERVAL GST_SECOND
+
+enum {
+  PROP_0,
+  PROP_LOCATION,
+  PROP_METADATA,
+  PROP_STATS_INTERVAL,
+  PROP_STATS,
+  N_OWN_PROPS
+};
+
+/* These stay with the element until the run starts, so that what the stream
+ * told is not what the user set, and nobody changes it under a run. TRUE when
+ * @name is one of them. Needs the object lock. */
+static gboolean
+set_wanted (GstSaeTrainer *self, const gchar *name, const GValue *value)
+{
+  if (g_str_equal (name, "input-size"))
+    self->wanted.input_size = g_value_get_uint (value);
+  else if (g_str_equal (name, "output-size"))
+    self->wanted.output_size = g_value_get_uint (value);
+  else if (g_str_equal (name, "total-rows"))
+    self->wanted.total_rows = g_value_get_uint64 (value);
+  else
+    return FALSE;
+  return TRUE;
+}
+
+static gboolean
+get_wanted (GstSaeTrainer *self, const gchar *name, GValue *value)
+{
+  if (g_str_equal (name, "input-size"))
+    g_value_set_uint (value, self->wanted.input_size);
+  else if (g_str_equal (name, "output-size"))
+    g_value_set_uint (value, self->wanted.output_size);
+  else if (g_str_equal (name, "total-rows"))
+    g_value_set_uint64 (value, self->wanted.total_rows);
+  else
+    return FALSE;
+  return TRUE;
+}
+
+static void
+set_training_property (GstSaeTrainer *self, const gchar *name,
+    const GValue *value)
+{
+  gboolean ours;
+
+  GST_OBJECT_LOCK (self);
+  ours = set_wanted (self, name, value);
+  GST_OBJECT_UNLOCK (self);
+  if (!ours)
+    g_object_set_property (G_OBJECT (self->trainer), name, value);
+}
+
+static void
+get_training_property (GstSaeTrainer *self, const gchar *name, GValue *value)
+{
+  gboolean ours;
+
+  GST_OBJECT_LOCK (self);
+  ours = get_wanted (self, name, value);
+  GST_OBJECT_UNLOCK (self);
+  if (!ours)
+    g_object_get_property (G_OBJECT (self->trainer), name, value);
+}
+
+void
+gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
+    GParamSpec *pspec)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (object);
+
+  if (id >= N_OWN_PROPS) {
+    set_training_property (self, pspec->name, value);
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_LOCATION:
+      g_free (self->location);
+      self->location = g_value_dup_string (value);
+      break;
+    case PROP_METADATA:
+      g_free (self->metadata);
+      self->metadata = g_value_dup_string (value);
+      break;
+    case PROP_STATS_INTERVAL:
+      self->stats_interval = g_value_get_uint64 (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+get_stats (GstSaeTrainer *self, GValue *value)
+{
+  g_autoptr (SaeMetrics) metrics = sae_trainer_get_metrics (self->trainer);
+
+  g_value_take_boxed (value, gst_sae_stats_new ("sae-stats", metrics));
+}
+
+void
+gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
+    GParamSpec *pspec)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (object);
+
+  if (id >= N_OWN_PROPS) {
+    get_training_property (self, pspec->name, value);
+    return;
+  }
+  if (id == PROP_STATS) {
+    get_stats (self, value);
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_LOCATION:
+      g_value_set_string (value, self->location);
+      break;
+    case PROP_METADATA:
+      g_value_set_string (value, self->metadata);
+      break;
+    case PROP_STATS_INTERVAL:
+      g_value_set_uint64 (value, self->stats_interval);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+gchar *
+gst_sae_trainer_dup_location (GstSaeTrainer *self)
+{
+  gchar *location;
+
+  GST_OBJECT_LOCK (self);
+  location = g_strdup (self->location);
+  GST_OBJECT_UNLOCK (self);
+  return location;
+}
+
+void
+gst_sae_trainer_install_properties (GObjectClass *object_class)
+{
+  GParamFlags flags =
+      (GParamFlags) (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_property (object_class, PROP_LOCATION,
+      g_param_spec_string ("location", "Location",
+          "Folder for the trained dictionary, written whole at EOS and when "
+          "stopped",
+          NULL, flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_METADATA,
+      g_param_spec_string ("metadata", "Metadata",
+          "key=value,… for cfg.json, such as model_name and hook_name", NULL,
+          flags | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (object_class, PROP_STATS_INTERVAL,
+      g_param_spec_uint64 ("stats-interval", "Statistics interval",
+          "Time between sae-stats messages in ns (0 = only the final one)", 0,
+          G_MAXUINT64, DEFAULT_STATS_INTERVAL,
+          flags | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (object_class, PROP_STATS,
+      g_param_spec_boxed ("stats", "Statistics",
+          "Metrics of the run so far, as the field total of sae-stats",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+  gst_sae_mirror_properties (object_class, N_OWN_PROPS, SAE_TYPE_TRAINER);
+}
+
+void
+gst_sae_trainer_init_properties (GstSaeTrainer *self)
+{
+  self->stats_interval = DEFAULT_STATS_INTERVAL;
+}
