@@ -50,12 +50,12 @@ vet_target (SaePlace *place, int fd, GError **error)
 }
 
 static gboolean
-replace_file (SaePlace *place, int fd, const char *temporary,
+replace_file (SaePlace *place, int fd, const char *temporary, gboolean durable,
     SaeFileWriter write, gpointer user_data, GError **error)
 {
   gboolean ok = vet_target (place, fd, error) &&
                 write (fd, place->path, user_data, error) &&
-                sae_place_sync (fd, place->path, error);
+                (!durable || sae_place_sync (fd, place->path, error));
 
   if (close (fd) != 0 && errno != EINTR && ok)
     ok = sae_place_fail (place->path, "close", error);
@@ -66,11 +66,11 @@ replace_file (SaePlace *place, int fd, const char *temporary,
     unlinkat (place->parent, temporary, 0);
     return FALSE;
   }
-  return sae_place_sync (place->parent, place->path, error);
+  return !durable || sae_place_sync (place->parent, place->path, error);
 }
 
-gboolean
-sae_atomic_write_file (const char *path, SaeFileWriter write,
+static gboolean
+write_file (const char *path, gboolean durable, SaeFileWriter write,
     gpointer user_data, GError **error)
 {
   SaePlace place;
@@ -82,7 +82,21 @@ sae_atomic_write_file (const char *path, SaeFileWriter write,
     return FALSE;
   fd = sae_place_make_file (&place, &temporary, error);
   if (fd >= 0)
-    ok = replace_file (&place, fd, temporary, write, user_data, error);
+    ok = replace_file (&place, fd, temporary, durable, write, user_data, error);
   sae_place_close (&place);
   return ok;
+}
+
+gboolean
+sae_atomic_write_file (const char *path, SaeFileWriter write,
+    gpointer user_data, GError **error)
+{
+  return write_file (path, TRUE, write, user_data, error);
+}
+
+gboolean
+sae_atomic_write_view (const char *path, SaeFileWriter write,
+    gpointer user_data, GError **error)
+{
+  return write_file (path, FALSE, write, user_data, error);
 }

@@ -29,6 +29,11 @@ typedef gboolean (*SaeFileWriter) (int fd, const char *label,
 gboolean sae_atomic_write_file (const char *path, SaeFileWriter write,
     gpointer user_data, GError **error);
 
+/* The same without the fsyncs: for a view of what goes on now, which readers
+ * must not see half of, but which a power cut may take. */
+gboolean sae_atomic_write_view (const char *path, SaeFileWriter write,
+    gpointer user_data, GError **error);
+
 typedef struct {
   const char *name; /* of the file inside the folder */
   SaeFileWriter write;

@@ -120,6 +120,24 @@ test_failing_calls_leave_the_old_file (Scratch *scratch, gconstpointer data)
 #undef CHECK
 }
 
+static void
+test_views_are_whole_and_not_synced (Scratch *scratch, gconstpointer data)
+{
+  g_autofree char *path = scratch_path (scratch, "x");
+  GError *error = NULL;
+
+  scratch_write_text (path, "old");
+  fault_set (FAULT_FSYNC, 1, 9, EIO);
+  g_assert_true (sae_atomic_write_view (path, write_text, new_text, &error));
+  fault_clear ();
+  scratch_assert_text (path, new_text);
+  g_assert_false (
+      sae_atomic_write_view (path, write_half_and_fail, NULL, &error));
+  scratch_assert_error (&error, SAE_ERROR_STATE, "stopped half way");
+  scratch_assert_text (path, new_text);
+  g_assert_cmpuint (scratch_count (scratch->path), ==, 1);
+}
+
 /* The parent's sync comes after the rename: the new file stands, whole. */
 static void
 test_failing_last_sync_is_reported (Scratch *scratch, gconstpointer data)
@@ -215,6 +233,7 @@ main (int argc, char **argv)
       test_short_and_interrupted_writes_go_on);
   ADD ("failing-calls-leave-the-old-file",
       test_failing_calls_leave_the_old_file);
+  ADD ("views-are-whole-and-not-synced", test_views_are_whole_and_not_synced);
   ADD ("failing-last-sync-is-reported", test_failing_last_sync_is_reported);
   ADD ("file-size-limit-leaves-the-old-file",
       test_file_size_limit_leaves_the_old_file);
