@@ -34,8 +34,8 @@ place_error (const GError *error)
   return (Place){GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_FAILED};
 }
 
-void
-gst_sae_element_post_error (GstElement *element, const gchar *context,
+static void
+post (GstElement *element, GstMessageType type, const gchar *context,
     GError *error)
 {
   Place place = place_error (error);
@@ -43,7 +43,21 @@ gst_sae_element_post_error (GstElement *element, const gchar *context,
                     ? g_strdup_printf ("%s: %s", context, error->message)
                     : g_strdup (error->message);
 
-  gst_element_message_full (element, GST_MESSAGE_ERROR, place.domain,
-      place.code, text, NULL, __FILE__, GST_FUNCTION, __LINE__);
+  gst_element_message_full (element, type, place.domain, place.code, text, NULL,
+      __FILE__, GST_FUNCTION, __LINE__);
   g_error_free (error);
+}
+
+void
+gst_sae_element_post_error (GstElement *element, const gchar *context,
+    GError *error)
+{
+  post (element, GST_MESSAGE_ERROR, context, error);
+}
+
+void
+gst_sae_element_post_warning (GstElement *element, const gchar *context,
+    GError *error)
+{
+  post (element, GST_MESSAGE_WARNING, context, error);
 }

@@ -1,26 +1,69 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaestats.h"
 
+#define AT(field) G_STRUCT_OFFSET (SaeMetrics, field)
+
+/* clang-format off */
+static const GstSaeStat stats[] = {
+  { "rows", GST_SAE_STAT_COUNT, AT (rows), "Rows measured" },
+  { "steps", GST_SAE_STAT_COUNT, AT (steps), "Optimiser steps taken" },
+  { "skipped-rows", GST_SAE_STAT_COUNT, AT (skipped_rows),
+    "Rows left out because of a NaN, an infinity or a gradient too large" },
+  { "loss", GST_SAE_STAT_MEASURED, AT (loss), "Training loss" },
+  { "mse", GST_SAE_STAT_MEASURED, AT (mse),
+    "Mean squared error, in squared units of the stream" },
+  { "l1", GST_SAE_STAT_MEASURED, AT (l1),
+    "Mean over rows of the sum of the latents" },
+  { "fvu", GST_SAE_STAT_MEASURED, AT (fvu),
+    "Fraction of variance unexplained" },
+  { "explained-variance", GST_SAE_STAT_MEASURED, AT (explained_variance),
+    "Fraction of variance explained" },
+  { "cosine", GST_SAE_STAT_MEASURED, AT (cosine),
+    "Mean over rows of the cosine between target and reconstruction" },
+  { "norm-ratio", GST_SAE_STAT_MEASURED, AT (norm_ratio),
+    "Mean over rows of the norm of the reconstruction over the target's" },
+  { "l0", GST_SAE_STAT_MEASURED, AT (l0), "Mean active latents of a row" },
+  { "dead-fraction", GST_SAE_STAT_STATE, AT (dead_fraction),
+    "Share of latents that have not fired for dead-after rows" },
+  { "gradient-norm", GST_SAE_STAT_STATE, AT (gradient_norm),
+    "Norm of the last step's gradient" },
+  { "learning-rate", GST_SAE_STAT_STATE, AT (learning_rate),
+    "Learning rate of the last step" },
+  { "rows-per-second", GST_SAE_STAT_MEASURED, AT (rows_per_second),
+    "Rows over wall-clock time" },
+};
+/* clang-format on */
+
+const GstSaeStat *
+gst_sae_stats_list (guint *n)
+{
+  *n = G_N_ELEMENTS (stats);
+  return stats;
+}
+
+guint64
+gst_sae_stat_count (const GstSaeStat *stat, const SaeMetrics *metrics)
+{
+  return G_STRUCT_MEMBER (guint64, metrics, stat->offset);
+}
+
+double
+gst_sae_stat_value (const GstSaeStat *stat, const SaeMetrics *metrics)
+{
+  return G_STRUCT_MEMBER (gdouble, metrics, stat->offset);
+}
+
 GstStructure *
 gst_sae_stats_new (const gchar *name, const SaeMetrics *metrics)
 {
-  return gst_structure_new (name,
-      /* clang-format off */
-      "rows", G_TYPE_UINT64, metrics->rows,
-      "steps", G_TYPE_UINT64, metrics->steps,
-      "skipped-rows", G_TYPE_UINT64, metrics->skipped_rows,
-      "loss", G_TYPE_DOUBLE, metrics->loss,
-      "mse", G_TYPE_DOUBLE, metrics->mse,
-      "l1", G_TYPE_DOUBLE, metrics->l1,
-      "fvu", G_TYPE_DOUBLE, metrics->fvu,
-      "explained-variance", G_TYPE_DOUBLE, metrics->explained_variance,
-      "cosine", G_TYPE_DOUBLE, metrics->cosine,
-      "norm-ratio", G_TYPE_DOUBLE, metrics->norm_ratio,
-      "l0", G_TYPE_DOUBLE, metrics->l0,
-      "dead-fraction", G_TYPE_DOUBLE, metrics->dead_fraction,
-      "gradient-norm", G_TYPE_DOUBLE, metrics->gradient_norm,
-      "learning-rate", G_TYPE_DOUBLE, metrics->learning_rate,
-      "rows-per-second", G_TYPE_DOUBLE, metrics->rows_per_second,
-      /* clang-format on */
-      NULL);
+  GstStructure *s = gst_structure_new_empty (name);
+
+  for (guint i = 0; i < G_N_ELEMENTS (stats); i++)
+    if (stats[i].kind == GST_SAE_STAT_COUNT)
+      gst_structure_set (s, stats[i].name, G_TYPE_UINT64,
+          gst_sae_stat_count (&stats[i], metrics), NULL);
+    else
+      gst_structure_set (s, stats[i].name, G_TYPE_DOUBLE,
+          gst_sae_stat_value (&stats[i], metrics), NULL);
+  return s;
 }

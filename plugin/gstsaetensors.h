@@ -128,5 +128,8 @@ void gst_sae_reader_close (GstSaeReader *reader);
  * text is @context followed by the error's own message. */
 void gst_sae_element_post_error (GstElement *element, const gchar *context,
     GError *error);
+/* The same as a WARNING: the element goes on. */
+void gst_sae_element_post_warning (GstElement *element, const gchar *context,
+    GError *error);
 
 G_END_DECLS

@@ -61,7 +61,8 @@ gst_sae_trainer_start (GstBaseTransform *trans)
   GError *error = NULL;
 
   forget_run (self);
-  if (gst_sae_trainer_check_settings (self, &error))
+  if (gst_sae_trainer_check_settings (self, &error) &&
+      gst_sae_trainer_start_stats (self, &error))
     return TRUE;
   gst_sae_element_post_error (GST_ELEMENT (self), "Cannot start", error);
   return FALSE;
@@ -74,6 +75,7 @@ gst_sae_trainer_stop (GstBaseTransform *trans)
   GstSaeTrainer *self = GST_SAE_TRAINER (trans);
 
   gst_sae_trainer_finish (self);
+  gst_sae_trainer_stop_stats (self);
   gst_clear_caps (&self->refused);
   self->started = FALSE;
   return TRUE;
@@ -199,6 +201,8 @@ gst_sae_trainer_finalize (GObject *object)
   g_free (self->kept);
   g_free (self->location);
   g_free (self->metadata);
+  g_free (self->log_location);
+  g_free (self->metrics_location);
   G_OBJECT_CLASS (gst_sae_trainer_parent_class)->finalize (object);
 }
 

@@ -7,6 +7,7 @@
 #include "gstsaetrainer.h"
 
 #include "gstsaefloats.h"
+#include "gstsaelog.h"
 #include "gstsaespan.h"
 #include "gstsaetensors.h"
 #include "sae-trainer.h"
@@ -31,6 +32,7 @@ struct _GstSaeTrainer {
   /* properties; object lock */
   gchar *location;
   gchar *metadata;
+  gchar *log_location, *metrics_location;
   guint64 stats_interval;
   GstSaeTold wanted; /* as set, 0 where nothing was */
 
@@ -45,6 +47,9 @@ struct _GstSaeTrainer {
   guint64 failed_steps; /* steps in what could last not be written */
   gint64 last_stats;    /* monotonic µs */
   GstSaeSpan span;      /* of the rows since then */
+  GstSaeLog log;
+  gchar *metrics_path;                 /* NULL where none is wanted */
+  gboolean log_failed, metrics_failed; /* and it was said */
   GstSaeReader reader;
   GstSaeFloats x, target;
   float *kept; /* rows that a mask leaves */
@@ -67,8 +72,9 @@ void gst_sae_trainer_set_property (GObject *object, guint id,
     const GValue *value, GParamSpec *pspec);
 void gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
     GParamSpec *pspec);
-/* (transfer full) (nullable) */
-gchar *gst_sae_trainer_dup_location (GstSaeTrainer *self);
+/* A copy of the string property @field, a member of @self. (transfer full)
+ * (nullable) */
+gchar *gst_sae_trainer_dup_string (GstSaeTrainer *self, gchar *const *field);
 
 /* --- gstsaetrainercaps.c: what the stream is, and the start of a run ------ */
 
@@ -95,7 +101,11 @@ gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error);
 void gst_sae_trainer_finish (GstSaeTrainer *self);
 void gst_sae_trainer_warn_if_untrained (GstSaeTrainer *self);
 
-/* --- gstsaetrainerstats.c: messages --------------------------------------- */
+/* --- gstsaetrainerstats.c: messages, log and metrics file ----------------- */
+
+/* Opens the files, so that a wrong path is found out now. */
+gboolean gst_sae_trainer_start_stats (GstSaeTrainer *self, GError **error);
+void gst_sae_trainer_stop_stats (GstSaeTrainer *self);
 
 void gst_sae_trainer_post_stats (GstSaeTrainer *self, gboolean final);
 void gst_sae_trainer_post_stats_when_due (GstSaeTrainer *self);

@@ -12,6 +12,8 @@ enum {
   PROP_METADATA,
   PROP_STATS_INTERVAL,
   PROP_STATS,
+  PROP_LOG_LOCATION,
+  PROP_METRICS_LOCATION,
   N_OWN_PROPS
 };
 
@@ -91,6 +93,14 @@ gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
       g_free (self->metadata);
       self->metadata = g_value_dup_string (value);
       break;
+    case PROP_LOG_LOCATION:
+      g_free (self->log_location);
+      self->log_location = g_value_dup_string (value);
+      break;
+    case PROP_METRICS_LOCATION:
+      g_free (self->metrics_location);
+      self->metrics_location = g_value_dup_string (value);
+      break;
     case PROP_STATS_INTERVAL:
       self->stats_interval = g_value_get_uint64 (value);
       break;
@@ -131,6 +141,12 @@ gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
     case PROP_METADATA:
       g_value_set_string (value, self->metadata);
       break;
+    case PROP_LOG_LOCATION:
+      g_value_set_string (value, self->log_location);
+      break;
+    case PROP_METRICS_LOCATION:
+      g_value_set_string (value, self->metrics_location);
+      break;
     case PROP_STATS_INTERVAL:
       g_value_set_uint64 (value, self->stats_interval);
       break;
@@ -142,14 +158,14 @@ gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
 }
 
 gchar *
-gst_sae_trainer_dup_location (GstSaeTrainer *self)
+gst_sae_trainer_dup_string (GstSaeTrainer *self, gchar *const *field)
 {
-  gchar *location;
+  gchar *copy;
 
   GST_OBJECT_LOCK (self);
-  location = g_strdup (self->location);
+  copy = g_strdup (*field);
   GST_OBJECT_UNLOCK (self);
-  return location;
+  return copy;
 }
 
 void
@@ -176,6 +192,15 @@ gst_sae_trainer_install_properties (GObjectClass *object_class)
       g_param_spec_boxed ("stats", "Statistics",
           "Metrics of the run so far, as the field total of sae-stats",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+  g_object_class_install_property (object_class, PROP_LOG_LOCATION,
+      g_param_spec_string ("log-location", "Log location",
+          "File that sae-stats is appended to, a line of JSON each", NULL,
+          flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_METRICS_LOCATION,
+      g_param_spec_string ("metrics-location", "Metrics location",
+          "File that is replaced at each sae-stats, in Prometheus' text format "
+          "(name it *.prom for node-exporter)",
+          NULL, flags | GST_PARAM_MUTABLE_READY));
   gst_sae_mirror_properties (object_class, N_OWN_PROPS, SAE_TYPE_TRAINER);
 }
 

@@ -35,7 +35,8 @@ add_metadata (GstSaeTrainer *self, SaeModel *model)
 static gboolean
 save (GstSaeTrainer *self, GError **error)
 {
-  g_autofree gchar *location = gst_sae_trainer_dup_location (self);
+  g_autofree gchar *location =
+      gst_sae_trainer_dup_string (self, &self->location);
   guint64 steps = sae_trainer_get_steps (self->trainer);
   g_autoptr (SaeModel) model = NULL;
 
@@ -99,7 +100,8 @@ gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error)
 gboolean
 gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
 {
-  g_autofree gchar *location = gst_sae_trainer_dup_location (self);
+  g_autofree gchar *location =
+      gst_sae_trainer_dup_string (self, &self->location);
 
   if (!location || self->told.input_size == self->told.output_size)
     return TRUE;
@@ -115,7 +117,8 @@ gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
 void
 gst_sae_trainer_warn_if_untrained (GstSaeTrainer *self)
 {
-  g_autofree gchar *location = gst_sae_trainer_dup_location (self);
+  g_autofree gchar *location =
+      gst_sae_trainer_dup_string (self, &self->location);
   g_autoptr (SaeMetrics) total = sae_trainer_get_metrics (self->trainer);
   gboolean frozen;
 

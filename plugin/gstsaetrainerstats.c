@@ -1,7 +1,72 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaetrainerparts.h"
 
-#include "gstsaestats.h"
+#include "gstsaeexposition.h"
+
+/* The start is told with no rows: whoever watches the file sees that it is of
+ * this run. */
+static gboolean
+start_metrics (GstSaeTrainer *self, GError **error)
+{
+  static const SaeMetrics none;
+  g_autofree gchar *name = gst_element_get_name (GST_ELEMENT (self));
+
+  self->metrics_path =
+      gst_sae_trainer_dup_string (self, &self->metrics_location);
+  return !self->metrics_path ||
+         gst_sae_exposition_save (&(GstSaeExposition){name, &none, &none, 0},
+             self->metrics_path, error);
+}
+
+gboolean
+gst_sae_trainer_start_stats (GstSaeTrainer *self, GError **error)
+{
+  g_autofree gchar *log =
+      gst_sae_trainer_dup_string (self, &self->log_location);
+
+  self->log_failed = self->metrics_failed = FALSE;
+  if ((!log || gst_sae_log_open (&self->log, log, error)) &&
+      start_metrics (self, error))
+    return TRUE;
+  gst_sae_trainer_stop_stats (self);
+  return FALSE;
+}
+
+void
+gst_sae_trainer_stop_stats (GstSaeTrainer *self)
+{
+  gst_sae_log_close (&self->log);
+  g_clear_pointer (&self->metrics_path, g_free);
+}
+
+/* Training is worth more than its log: said once, and tried again. */
+static void
+warn_once (GstSaeTrainer *self, gboolean *failed, GError *error)
+{
+  if (*failed) {
+    GST_WARNING_OBJECT (self, "again: %s", error->message);
+    g_error_free (error);
+    return;
+  }
+  *failed = TRUE;
+  gst_sae_element_post_warning (GST_ELEMENT (self),
+      "Cannot write down the statistics", error);
+}
+
+static void
+write_down (GstSaeTrainer *self, const GstStructure *s,
+    const SaeMetrics *since_last, const SaeMetrics *total)
+{
+  g_autofree gchar *name = gst_element_get_name (GST_ELEMENT (self));
+  GstSaeExposition exposition = {name, since_last, total, self->dropped_rows};
+  GError *error = NULL;
+
+  if (self->log.path && !gst_sae_log_append (&self->log, name, s, &error))
+    warn_once (self, &self->log_failed, g_steal_pointer (&error));
+  if (self->metrics_path &&
+      !gst_sae_exposition_save (&exposition, self->metrics_path, &error))
+    warn_once (self, &self->metrics_failed, error);
+}
 
 void
 gst_sae_trainer_post_stats (GstSaeTrainer *self, gboolean final)
@@ -17,6 +82,7 @@ gst_sae_trainer_post_stats (GstSaeTrainer *self, gboolean final)
   gst_structure_free (all);
   gst_sae_span_write (&self->span, &GST_BASE_TRANSFORM (self)->segment, s);
   gst_sae_span_reset (&self->span);
+  write_down (self, s, since_last, total);
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_element (GST_OBJECT (self), s));
   self->last_stats = g_get_monotonic_time ();
