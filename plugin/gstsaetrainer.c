@@ -8,7 +8,7 @@
  * Rows are gathered over buffers into batches; a last, smaller one is trained
  * at EOS. The dictionary is written to #GstSaeTrainer:location as a whole at
  * EOS, and when the element goes to READY with anything trained since, so that
- * Ctrl-C loses nothing.
+ * Ctrl-C loses nothing. One element at a time may train into a folder.
  *
  * A second tensor is the target of a transcoder (floating) or a mask (uint8):
  * rows whose mask is 0 pass and are neither trained nor measured. So do GAP
@@ -25,6 +25,7 @@
  */
 #include "gstsaetrainerparts.h"
 
+#include "gstsaeclaim.h"
 #include "gstsaecodes.h"
 
 GST_DEBUG_CATEGORY (sae_trainer_debug);
@@ -55,15 +56,38 @@ forget_run (GstSaeTrainer *self)
 }
 
 static gboolean
+claim_path (GstSaeTrainer *self, const gchar *property, gchar *const *field)
+{
+  g_autofree gchar *path = gst_sae_trainer_dup_string (self, field);
+
+  return !path || gst_sae_claim_take (GST_ELEMENT (self), property, path);
+}
+
+/* What is replaced whole has one writer; a log is shared. The error is posted
+ * when FALSE. */
+static gboolean
+claim_paths (GstSaeTrainer *self)
+{
+  if (claim_path (self, "location", &self->location) &&
+      claim_path (self, "metrics-location", &self->metrics_location))
+    return TRUE;
+  gst_sae_claim_release_all (GST_ELEMENT (self));
+  return FALSE;
+}
+
+static gboolean
 gst_sae_trainer_start (GstBaseTransform *trans)
 {
   GstSaeTrainer *self = GST_SAE_TRAINER (trans);
   GError *error = NULL;
 
   forget_run (self);
+  if (!claim_paths (self))
+    return FALSE;
   if (gst_sae_trainer_check_settings (self, &error) &&
       gst_sae_trainer_start_stats (self, &error))
     return TRUE;
+  gst_sae_claim_release_all (GST_ELEMENT (self));
   gst_sae_element_post_error (GST_ELEMENT (self), "Cannot start", error);
   return FALSE;
 }
@@ -76,6 +100,7 @@ gst_sae_trainer_stop (GstBaseTransform *trans)
 
   gst_sae_trainer_finish (self);
   gst_sae_trainer_stop_stats (self);
+  gst_sae_claim_release_all (GST_ELEMENT (self));
   gst_clear_caps (&self->refused);
   self->started = FALSE;
   return TRUE;

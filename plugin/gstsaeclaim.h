@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Who writes what: a path that one element of this process writes is refused
+ * to others until it is given back. */
+#pragma once
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+/* Claims @path for @owner. The same place under another spelling (relative,
+ * through a link to a folder, with a slash at its end) is the same; it need not
+ * be there yet. When another element has it, posts RESOURCE/BUSY, which names
+ * the path and that element, and returns FALSE. @property: what @path is the
+ * value of. Any thread. */
+gboolean gst_sae_claim_take (GstElement *owner, const gchar *property,
+    const gchar *path);
+
+/* Gives back all that @owner has claimed. Any thread. */
+void gst_sae_claim_release_all (GstElement *owner);
+
+G_END_DECLS
