@@ -46,10 +46,12 @@ GST_ELEMENT_REGISTER_DEFINE (saetrainer, "saetrainer", GST_RANK_NONE,
 static void
 forget_run (GstSaeTrainer *self)
 {
+  g_mutex_lock (&self->run_lock);
   sae_trainer_reset (self->trainer);
   self->started = FALSE;
-  self->saved_steps = 0;
-  self->failed_steps = G_MAXUINT64;
+  self->tensors = (GstSaeTensors){0};
+  gst_sae_trainer_forget_saved (self);
+  g_mutex_unlock (&self->run_lock);
   self->last_stats = 0;
   self->dropped_rows = 0;
   gst_sae_span_reset (&self->span);
@@ -85,6 +87,7 @@ gst_sae_trainer_start (GstBaseTransform *trans)
   if (!claim_paths (self))
     return FALSE;
   if (gst_sae_trainer_check_settings (self, &error) &&
+      gst_sae_trainer_load_initial (self, &error) &&
       gst_sae_trainer_start_stats (self, &error))
     return TRUE;
   gst_sae_claim_release_all (GST_ELEMENT (self));
@@ -102,7 +105,11 @@ gst_sae_trainer_stop (GstBaseTransform *trans)
   gst_sae_trainer_stop_stats (self);
   gst_sae_claim_release_all (GST_ELEMENT (self));
   gst_clear_caps (&self->refused);
+  g_mutex_lock (&self->run_lock);
   self->started = FALSE;
+  self->tensors = (GstSaeTensors){0};
+  gst_sae_trainer_take_initial (self, NULL);
+  g_mutex_unlock (&self->run_lock);
   return TRUE;
 }
 
@@ -220,11 +227,14 @@ gst_sae_trainer_finalize (GObject *object)
   GstSaeTrainer *self = GST_SAE_TRAINER (object);
 
   g_clear_object (&self->trainer);
+  g_clear_pointer (&self->initial, sae_model_unref);
+  g_mutex_clear (&self->run_lock);
   gst_sae_reader_clear (&self->reader);
   gst_sae_floats_clear (&self->x);
   gst_sae_floats_clear (&self->target);
   g_free (self->kept);
   g_free (self->location);
+  g_free (self->init_location);
   g_free (self->metadata);
   g_free (self->log_location);
   g_free (self->metrics_location);
@@ -245,6 +255,7 @@ gst_sae_trainer_class_init (GstSaeTrainerClass *klass)
   object_class->get_property = gst_sae_trainer_get_property;
   object_class->finalize = gst_sae_trainer_finalize;
   gst_sae_trainer_install_properties (object_class);
+  gst_sae_trainer_install_actions (G_TYPE_FROM_CLASS (klass));
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
@@ -267,6 +278,7 @@ gst_sae_trainer_init (GstSaeTrainer *self)
 {
   GstBaseTransform *trans = GST_BASE_TRANSFORM (self);
 
+  g_mutex_init (&self->run_lock);
   self->trainer = sae_trainer_new (0, 0, 0);
   gst_sae_trainer_init_properties (self);
   gst_sae_reader_init (&self->reader);

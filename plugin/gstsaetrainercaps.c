@@ -53,16 +53,29 @@ check_target (GstSaeTrainer *self, const GstSaeTensor *tensors, guint n,
       tensors[0].dims[0], &self->told.output_size, error);
 }
 
-/* Until the run starts, the stream may still change. */
+/* Needs the run lock. What is known before the stream tells anything. */
+static void
+reset_told (GstSaeTrainer *self)
+{
+  GST_OBJECT_LOCK (self);
+  self->told = self->wanted;
+  GST_OBJECT_UNLOCK (self);
+  if (self->initial) {
+    self->told.input_size = sae_model_get_d_in (self->initial);
+    self->told.output_size = sae_model_get_d_out (self->initial);
+  }
+}
+
+/* Needs the run lock. Until the run starts, the stream may still change. */
 static gboolean
 check_tensors (GstSaeTrainer *self, const GstSaeTensor *tensors, guint n,
     GError **error)
 {
-  if (!self->started) {
-    GST_OBJECT_LOCK (self);
-    self->told = self->wanted;
-    GST_OBJECT_UNLOCK (self);
-  }
+  const gchar *input_size =
+      self->initial ? "the dictionary to start from" : "input-size";
+
+  if (!self->started)
+    reset_told (self);
   if (n > 2) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
         "expected 1 tensor, or 2 with a target or a mask, got %u", n);
@@ -71,7 +84,7 @@ check_tensors (GstSaeTrainer *self, const GstSaeTensor *tensors, guint n,
   for (guint i = 0; i < n; i++)
     if (!check_type (tensors, i, error))
       return FALSE;
-  return check_width ("activations", "input-size", tensors[0].dims[0],
+  return check_width ("activations", input_size, tensors[0].dims[0],
              &self->told.input_size, error) &&
          check_target (self, tensors, n, error) &&
          gst_sae_trainer_check_can_be_saved (self, error);
@@ -81,13 +94,17 @@ static gboolean
 check_caps (GstSaeTrainer *self, const GstCaps *caps, GError **error)
 {
   GstSaeTensors tensors;
+  gboolean ok;
 
-  if (!gst_sae_tensors_from_caps (&tensors, caps, error) ||
-      (tensors.n_tensors > 0 &&
-          !check_tensors (self, tensors.tensors, tensors.n_tensors, error)))
+  if (!gst_sae_tensors_from_caps (&tensors, caps, error))
     return FALSE;
-  self->tensors = tensors;
-  return TRUE;
+  g_mutex_lock (&self->run_lock);
+  ok = tensors.n_tensors == 0 ||
+       check_tensors (self, tensors.tensors, tensors.n_tensors, error);
+  if (ok)
+    self->tensors = tensors;
+  g_mutex_unlock (&self->run_lock);
+  return ok;
 }
 
 /* Caps are sent again with every buffer until they are taken, but reported
@@ -110,26 +127,49 @@ gst_sae_trainer_take_caps (GstSaeTrainer *self, GstEvent *event)
   return FALSE;
 }
 
-/* The first rows are there: everything about the stream is known. */
-static gboolean
-start_run (GstSaeTrainer *self, GError **error)
+void
+gst_sae_trainer_take_initial (GstSaeTrainer *self, SaeModel *model)
+{
+  g_clear_pointer (&self->initial, sae_model_unref);
+  self->initial = model;
+}
+
+/* Rows of the whole stream: as set, or as upstream knows, which may take a
+ * while to find out; 0 when nobody does. */
+static guint64
+find_total_rows (GstSaeTrainer *self)
 {
   const GstSaeTensor *x = &self->reader.tensors[0];
   gsize row_size = x->dims[0] * gst_sae_type_size (x->type);
+  guint64 rows;
 
+  GST_OBJECT_LOCK (self);
+  rows = self->wanted.total_rows;
+  GST_OBJECT_UNLOCK (self);
+  if (rows == 0)
+    rows = gst_sae_length_query (GST_BASE_TRANSFORM_SINK_PAD (self), row_size,
+        self->reader.n_rows[0], self->tensors.fps_n, self->tensors.fps_d);
+  GST_INFO_OBJECT (self, "the run has %" G_GUINT64_FORMAT " rows (0: unknown)",
+      rows);
+  return rows;
+}
+
+/* Needs the run lock. The first rows are there: everything about the stream is
+ * known. */
+static gboolean
+start_run (GstSaeTrainer *self, guint64 total_rows, GError **error)
+{
   if (!check_tensors (self, self->reader.tensors, self->reader.n_tensors,
           error))
     return FALSE;
-  if (self->told.total_rows == 0)
-    self->told.total_rows =
-        gst_sae_length_query (GST_BASE_TRANSFORM_SINK_PAD (self), row_size,
-            self->reader.n_rows[0], self->tensors.fps_n, self->tensors.fps_d);
-  GST_INFO_OBJECT (self, "the run has %" G_GUINT64_FORMAT " rows (0: unknown)",
-      self->told.total_rows);
+  self->told.total_rows = total_rows;
   g_object_set (self->trainer, "input-size", self->told.input_size,
-      "output-size", self->told.output_size, "total-rows",
-      self->told.total_rows, NULL);
-  self->started = sae_trainer_start (self->trainer, error);
+      "output-size", self->told.output_size, "total-rows", total_rows, NULL);
+  self->started = self->initial ? sae_trainer_start_from (self->trainer,
+                                      self->initial, error)
+                                : sae_trainer_start (self->trainer, error);
+  if (self->started)
+    gst_sae_trainer_take_initial (self, NULL);
   return self->started;
 }
 
@@ -148,16 +188,21 @@ is_as_checked (GstSaeTrainer *self)
   return TRUE;
 }
 
-/* Starts the run with the first rows, and holds later ones to it. */
 gboolean
 gst_sae_trainer_fit_run (GstSaeTrainer *self, GError **error)
 {
   const GstSaeReader *in = &self->reader;
+  guint64 total_rows;
+  gboolean ok;
 
   if (self->started && is_as_checked (self))
     return TRUE;
-  if (!(self->started ? check_tensors (self, in->tensors, in->n_tensors, error)
-                      : start_run (self, error)))
+  total_rows = self->started ? 0 : find_total_rows (self);
+  g_mutex_lock (&self->run_lock);
+  ok = self->started ? check_tensors (self, in->tensors, in->n_tensors, error)
+                     : start_run (self, total_rows, error);
+  g_mutex_unlock (&self->run_lock);
+  if (!ok)
     return FALSE;
   self->n_run = in->n_tensors;
   for (guint i = 0; i < self->n_run; i++)

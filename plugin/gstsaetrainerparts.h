@@ -31,22 +31,30 @@ struct _GstSaeTrainer {
 
   /* properties; object lock */
   gchar *location;
+  gchar *init_location;
   gchar *metadata;
   gchar *log_location, *metrics_location;
   guint64 stats_interval;
   GstSaeTold wanted; /* as set, 0 where nothing was */
 
-  /* streaming thread */
-  GstSaeTensors tensors; /* of the caps */
-  GstCaps *refused;      /* caps that were last reported as an error */
+  /* Changed under the run lock, so that actions of other threads see a run
+   * that has started or one that has not; the streaming thread, which alone
+   * changes all but the last three, reads without it. Not held over training
+   * or files. */
+  GMutex run_lock;
+  GstSaeTensors tensors; /* of the caps; none before them */
   GstSaeTold told;       /* as wanted or as the stream tells */
   gboolean started;
-  GstSaeTensor run[2]; /* of the last buffer that fitted the run */
-  guint n_run;
+  SaeModel *initial;    /* what the run will start from; NULL: the seed */
   guint64 saved_steps;  /* steps in what was last written */
   guint64 failed_steps; /* steps in what could last not be written */
-  gint64 last_stats;    /* monotonic µs */
-  GstSaeSpan span;      /* of the rows since then */
+
+  /* streaming thread */
+  GstCaps *refused;    /* caps that were last reported as an error */
+  GstSaeTensor run[2]; /* of the last buffer that fitted the run */
+  guint n_run;
+  gint64 last_stats; /* monotonic µs */
+  GstSaeSpan span;   /* of the rows since then */
   GstSaeLog log;
   gchar *metrics_path;                 /* NULL where none is wanted */
   gboolean log_failed, metrics_failed; /* and it was said */
@@ -80,9 +88,19 @@ gchar *gst_sae_trainer_dup_string (GstSaeTrainer *self, gchar *const *field);
 
 /* FALSE once the error is posted; @event stays with the caller. */
 gboolean gst_sae_trainer_take_caps (GstSaeTrainer *self, GstEvent *event);
+/* What the run will start from; @model (transfer full) (nullable). Needs the
+ * run lock. */
+void gst_sae_trainer_take_initial (GstSaeTrainer *self, SaeModel *model);
 /* Starts the run with the first rows, and holds later ones to it. Needs the
  * opened reader. */
 gboolean gst_sae_trainer_fit_run (GstSaeTrainer *self, GError **error);
+
+/* --- gstsaetraineractions.c: save, load, reset ---------------------------- */
+
+void gst_sae_trainer_install_actions (GType type);
+/* The dictionary that init-location names, unless one was loaded since the
+ * element was last stopped. */
+gboolean gst_sae_trainer_load_initial (GstSaeTrainer *self, GError **error);
 
 /* --- gstsaetrainerrows.c: the rows of a buffer ---------------------------- */
 
@@ -93,6 +111,11 @@ gboolean gst_sae_trainer_train_buffer (GstSaeTrainer *self, GstBuffer *buffer,
 
 /* What would only be found out when the run is over. */
 gboolean gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error);
+/* Writes the dictionary as it is now; any thread. */
+gboolean gst_sae_trainer_save_to (GstSaeTrainer *self, const gchar *path,
+    GError **error);
+/* Another run has started: its steps count from 0. Needs the run lock. */
+void gst_sae_trainer_forget_saved (GstSaeTrainer *self);
 /* Whether what the stream has told can be saved. */
 gboolean
 gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error);

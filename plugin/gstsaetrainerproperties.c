@@ -12,6 +12,7 @@ enum {
   PROP_METADATA,
   PROP_STATS_INTERVAL,
   PROP_STATS,
+  PROP_INIT_LOCATION,
   PROP_LOG_LOCATION,
   PROP_METRICS_LOCATION,
   N_OWN_PROPS
@@ -93,6 +94,10 @@ gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
       g_free (self->metadata);
       self->metadata = g_value_dup_string (value);
       break;
+    case PROP_INIT_LOCATION:
+      g_free (self->init_location);
+      self->init_location = g_value_dup_string (value);
+      break;
     case PROP_LOG_LOCATION:
       g_free (self->log_location);
       self->log_location = g_value_dup_string (value);
@@ -140,6 +145,9 @@ gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
       break;
     case PROP_METADATA:
       g_value_set_string (value, self->metadata);
+      break;
+    case PROP_INIT_LOCATION:
+      g_value_set_string (value, self->init_location);
       break;
     case PROP_LOG_LOCATION:
       g_value_set_string (value, self->log_location);
@@ -192,6 +200,11 @@ gst_sae_trainer_install_properties (GObjectClass *object_class)
       g_param_spec_boxed ("stats", "Statistics",
           "Metrics of the run so far, as the field total of sae-stats",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+  g_object_class_install_property (object_class, PROP_INIT_LOCATION,
+      g_param_spec_string ("init-location", "Initial location",
+          "Folder of a dictionary to start from; optimiser, schedule and "
+          "counters start anew",
+          NULL, flags | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (object_class, PROP_LOG_LOCATION,
       g_param_spec_string ("log-location", "Log location",
           "File that sae-stats is appended to, a line of JSON each", NULL,

@@ -31,27 +31,69 @@ add_metadata (GstSaeTrainer *self, SaeModel *model)
   return model;
 }
 
+/* What the run starts from, as long as it has not. (transfer full) */
+static SaeModel *
+get_model (GstSaeTrainer *self, GError **error)
+{
+  SaeModel *model;
+
+  g_mutex_lock (&self->run_lock);
+  model = self->initial ? sae_model_ref (self->initial) : NULL;
+  g_mutex_unlock (&self->run_lock);
+  return model ? model : sae_trainer_get_model (self->trainer, error);
+}
+
+gboolean
+gst_sae_trainer_save_to (GstSaeTrainer *self, const gchar *path, GError **error)
+{
+  g_autoptr (SaeModel) model = get_model (self, error);
+
+  if (!model)
+    return FALSE;
+  model = add_metadata (self, model);
+  if (!sae_model_save (model, path, error))
+    return FALSE;
+  GST_INFO_OBJECT (self, "wrote %s", path);
+  return TRUE;
+}
+
+void
+gst_sae_trainer_forget_saved (GstSaeTrainer *self)
+{
+  self->saved_steps = 0;
+  self->failed_steps = G_MAXUINT64;
+}
+
+/* Steps to be saved; 0 when there is nothing new. */
+static guint64
+begin_save (GstSaeTrainer *self)
+{
+  guint64 steps;
+
+  g_mutex_lock (&self->run_lock);
+  steps = sae_trainer_get_steps (self->trainer);
+  if (steps == self->saved_steps)
+    steps = 0;
+  else
+    self->saved_steps = steps;
+  g_mutex_unlock (&self->run_lock);
+  return steps;
+}
+
 /* Writes the dictionary if it is wanted and changed since it was last. */
 static gboolean
 save (GstSaeTrainer *self, GError **error)
 {
   g_autofree gchar *location =
       gst_sae_trainer_dup_string (self, &self->location);
-  guint64 steps = sae_trainer_get_steps (self->trainer);
-  g_autoptr (SaeModel) model = NULL;
+  guint64 steps = location ? begin_save (self) : 0;
 
-  if (!location || steps == self->saved_steps)
+  if (steps == 0 || gst_sae_trainer_save_to (self, location, error))
     return TRUE;
-  model = sae_trainer_get_model (self->trainer, error);
-  if (!model)
-    return FALSE;
-  model = add_metadata (self, model);
-  if (!sae_model_save (model, location, error))
-    return FALSE;
-  GST_INFO_OBJECT (self, "wrote %s after %" G_GUINT64_FORMAT " steps", location,
-      steps);
-  self->saved_steps = steps;
-  return TRUE;
+  g_mutex_lock (&self->run_lock);
+  self->saved_steps = 0; /* to be tried again */
+  g_mutex_unlock (&self->run_lock);
+  return FALSE;
 }
 
 /* Trains what is left of the last batch and saves: the end of the run. A save
@@ -62,17 +104,21 @@ gst_sae_trainer_finish (GstSaeTrainer *self)
 {
   g_autoptr (GError) error = NULL;
   guint64 steps;
+  gboolean is_new;
 
   if (!self->started ||
       (sae_trainer_flush (self->trainer, &error) && save (self, &error)))
     return;
+  g_mutex_lock (&self->run_lock);
   steps = sae_trainer_get_steps (self->trainer);
-  if (steps != self->failed_steps)
+  is_new = steps != self->failed_steps;
+  self->failed_steps = steps;
+  g_mutex_unlock (&self->run_lock);
+  if (is_new)
     gst_sae_element_post_error (GST_ELEMENT (self),
         "Cannot save the dictionary", g_steal_pointer (&error));
   else
     GST_WARNING_OBJECT (self, "again: %s", error->message);
-  self->failed_steps = steps;
 }
 
 /* What would only be found out when the run is over. */
