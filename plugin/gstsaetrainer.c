@@ -134,20 +134,6 @@ gst_sae_trainer_accept_caps (GstBaseTransform *trans, GstPadDirection direction,
       ->accept_caps (trans, direction, caps);
 }
 
-/* Controlled properties follow the stream; without a time they stay. */
-static void
-sync_controls (GstSaeTrainer *self, GstBuffer *buffer)
-{
-  const GstSegment *segment = &GST_BASE_TRANSFORM (self)->segment;
-  GstClockTime time = GST_CLOCK_TIME_NONE;
-
-  if (segment->format == GST_FORMAT_TIME)
-    time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME,
-        GST_BUFFER_PTS (buffer));
-  if (GST_CLOCK_TIME_IS_VALID (time))
-    gst_object_sync_values (GST_OBJECT (self), time);
-}
-
 /* What is done once the rows of a buffer are trained on. */
 static void
 end_buffer (GstSaeTrainer *self, GstBuffer *buffer)
@@ -173,7 +159,6 @@ gst_sae_trainer_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
   if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP))
     return GST_FLOW_OK;
-  sync_controls (self, buffer);
   if (!gst_sae_trainer_train_buffer (self, buffer, &error)) {
     fail (self, "Cannot train on the buffer", error);
     return GST_FLOW_ERROR;

@@ -107,6 +107,22 @@ gboolean gst_sae_trainer_load_initial (GstSaeTrainer *self, GError **error);
 gboolean gst_sae_trainer_train_buffer (GstSaeTrainer *self, GstBuffer *buffer,
     GError **error);
 
+/* --- gstsaetrainercontrol.c: properties that follow the stream ------------ */
+
+/* Rows of a buffer to train on. */
+typedef struct {
+  const float *x;      /* [n, d_in] */
+  const float *target; /* [n, d_out]; NULL: the rows themselves */
+  gsize n, d_in, d_out;
+  const guint8 *mask; /* [n_all]: which of the buffer's they are; NULL: all */
+  gsize n_all;
+} GstSaeTrainerRows;
+
+/* Gives the rows of @buffer to the trainer, with controlled properties as they
+ * are at the first row of each batch. */
+gboolean gst_sae_trainer_push_rows (GstSaeTrainer *self, GstBuffer *buffer,
+    const GstSaeTrainerRows *rows, GError **error);
+
 /* --- gstsaetrainersave.c: writing the dictionary -------------------------- */
 
 /* What would only be found out when the run is over. */

@@ -477,6 +477,35 @@ sae_trainer_drop_pending (SaeTrainer *trainer)
 }
 
 /**
+ * sae_trainer_get_missing_rows:
+ * @trainer: a trainer
+ * @pending: (out) (optional): rows of the next batch that are there already
+ *
+ * How many more rows sae_trainer_push() needs for the next batch: for a value
+ * that changes along the stream to change where a batch begins, which is where
+ * @pending is 0. (The first batches wait for the scale of the stream, and are
+ * trained together when it is known.)
+ *
+ * Returns: rows that are missing; at least 1
+ * Since: 0.1
+ */
+guint64
+sae_trainer_get_missing_rows (SaeTrainer *trainer, guint64 *pending)
+{
+  guint64 batch_size = copy_options (trainer).batch_size, n = 0;
+
+  g_mutex_lock (&trainer->lock);
+  if (trainer->run) {
+    batch_size = trainer->run->options.batch_size;
+    n = trainer->batch.n % batch_size;
+  }
+  g_mutex_unlock (&trainer->lock);
+  if (pending)
+    *pending = n;
+  return batch_size - n;
+}
+
+/**
  * sae_trainer_get_model:
  * @trainer: a trainer
  * @error: return location

@@ -58,6 +58,29 @@ test_partial_batch (void)
   expect_progress (trainer, 5, 220);
 }
 
+/* A push of what is missing, and not a row less, takes a step. */
+static void
+test_missing_rows (void)
+{
+  g_autoptr (SaeTrainer) trainer = plain_trainer (40, 4);
+  g_autoptr (GBytes) x = rows (50), most = rows (49), one = rows (1);
+  guint64 pending = 99;
+
+  g_assert_cmpuint (sae_trainer_get_missing_rows (trainer, &pending), ==, 50);
+  g_assert_cmpuint (pending, ==, 0);
+  push_all (trainer, x);
+  g_assert_cmpuint (sae_trainer_get_missing_rows (trainer, &pending), ==, 50);
+  g_assert_cmpuint (pending, ==, 0);
+  push_all (trainer, most);
+  expect_progress (trainer, 1, 50);
+  g_object_set (trainer, "batch-size", 7u, NULL); /* of the next run */
+  g_assert_cmpuint (sae_trainer_get_missing_rows (trainer, &pending), ==, 1);
+  g_assert_cmpuint (pending, ==, 49);
+  push_all (trainer, one);
+  expect_progress (trainer, 2, 100);
+  g_assert_cmpuint (sae_trainer_get_missing_rows (trainer, NULL), ==, 50);
+}
+
 /* Every remainder of a batch, with the scale still to be found too. */
 static void
 test_every_remainder (void)
@@ -459,6 +482,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/state/failed-start-keeps-the-run",
       test_failed_start);
   g_test_add_func ("/trainer/sizes/start-refuses", test_start_refused);
+  g_test_add_func ("/trainer/batches/missing-rows", test_missing_rows);
   g_test_add_func ("/trainer/sizes/rows-that-do-not-fit", test_wrong_sizes);
   g_test_add_func ("/trainer/target/transcoder", test_transcoder);
   g_test_add_func ("/trainer/target/any-cut-same-bytes", test_target_cuts);
