@@ -109,6 +109,42 @@ def _():
         assert weights("out") == beside
 
 
+def final_line(path):
+    """The last line of a log: all but what depends on the clock."""
+    line = json.loads(pathlib.Path(path).read_text().splitlines()[-1])
+    assert line["final"] is True, line
+    del line["total"]["rows-per-second"]
+    return line["element"], line["total"]
+
+
+@tap.test("/pipelines/four-trainers-on-a-tee-train-the-same-bytes-as-alone")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        trainers = {
+            "a": "top-k=2",
+            "b": "top-k=8",
+            "c": "top-k=4 seed=9",
+            "d": "sparsity=l1 l1-coeff=0.5 decoder-norm=unit",
+        }
+        source = "saesrc location=train.npy shuffle=true"
+        trainer = (
+            "saetrainer name={0} dict-size=128 batch-size=64 {1} "
+            "location={2}{0} log-location={2}{0}.jsonl ! fakesink"
+        )
+        branches = (
+            "t. ! queue ! " + trainer.format(name, options, "side-")
+            for name, options in trainers.items()
+        )
+        launch.launch(f"{source} ! tee name=t {' '.join(branches)}")
+        for name, options in trainers.items():
+            launch.launch(f"{source} ! {trainer.format(name, options, 'alone-')}")
+            assert weights(f"side-{name}") == weights(f"alone-{name}"), name
+            alone = final_line(f"alone-{name}.jsonl")
+            assert final_line(f"side-{name}.jsonl") == alone, name
+            assert alone[0] == name and alone[1]["rows"] == 20000, alone
+
+
 @tap.test("/pipelines/messages-tell-the-metrics")
 def _():
     with launch.folder():
