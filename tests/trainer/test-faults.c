@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Rows that go wrong in the middle of a run: it goes on as if they had not
+ * been. */
+#include <math.h>
+#include <string.h>
+
+#include "expect.h"
+#include "model.h"
+#include "sample-trainer.h"
+
+#define D 16
+#define BATCH 64
+#define N_BEFORE 600   /* steps of normal rows, */
+#define N_FAULTY 100   /* of some with faults, */
+#define N_RECOVERY 200 /* to get over them, */
+#define N_AFTER 50     /* and to be judged by */
+
+typedef struct {
+  const char *name;
+  SaeSparsity sparsity;
+  SaeNormalize normalize;
+} Kind;
+
+static SaeTrainer *
+new_trainer (const Kind *kind)
+{
+  SaeTrainer *trainer = sae_trainer_new (D, 60, 5);
+
+  g_object_set (trainer, "sparsity", kind->sparsity, "normalize",
+      kind->normalize, "batch-size", BATCH, "warmup-rows",
+      (gint64) (20 * BATCH), "learning-rate", 2e-3, "dead-after",
+      (guint64) 10 * BATCH, NULL);
+  if (kind->sparsity != SAE_SPARSITY_TOP_K)
+    g_object_set (trainer, "l1-coeff", 0.1, NULL);
+  return trainer;
+}
+
+/* Changes the @n rows of a batch, of which this is the @nth. */
+typedef void (*Fault) (float *x, guint n, guint nth);
+
+static void
+push_batches (SaeTrainer *trainer, guint64 seed, guint n, Fault fault)
+{
+  Noise noise = {.state = seed};
+
+  for (guint i = 0; i < n; i++) {
+    g_autoptr (GBytes) normal = sparse_rows (&noise, BATCH, D, 1);
+    float *x =
+        g_memdup2 (g_bytes_get_data (normal, NULL), BATCH * D * sizeof *x);
+    g_autoptr (GBytes) rows = g_bytes_new_take (x, BATCH * D * sizeof *x);
+    if (fault)
+      fault (x, BATCH, i);
+    push_all (trainer, rows);
+  }
+}
+
+/* mse of the rows after the faults; the first of the recovery are in
+ * @recovering. */
+static double
+run (const Kind *kind, Fault fault, double *recovering)
+{
+  g_autoptr (SaeTrainer) trainer = new_trainer (kind);
+  g_autoptr (SaeMetrics) during = NULL, after = NULL;
+  g_autoptr (GBytes) weights = NULL;
+
+  push_batches (trainer, 71, N_BEFORE, NULL);
+  push_batches (trainer, 72, N_FAULTY, fault);
+  sae_metrics_free (sae_trainer_take_metrics (trainer));
+  push_batches (trainer, 73, N_RECOVERY, NULL);
+  during = sae_trainer_take_metrics (trainer);
+  push_batches (trainer, 74, N_AFTER, NULL);
+  after = sae_trainer_take_metrics (trainer);
+  weights = weights_of (trainer);
+  for (gsize i = 0; i < g_bytes_get_size (weights) / sizeof (float); i++)
+    g_assert_true (
+        isfinite (((const float *) g_bytes_get_data (weights, NULL))[i]));
+  *recovering = during->mse;
+  return after->mse;
+}
+
+static void
+expect_recovery (const char *name, Fault fault)
+{
+  static const Kind kinds[] = {
+      {"top-k", SAE_SPARSITY_TOP_K, SAE_NORMALIZE_AUTO},
+      {"l1", SAE_SPARSITY_L1, SAE_NORMALIZE_AUTO},
+      {"top-k, not normalised", SAE_SPARSITY_TOP_K, SAE_NORMALIZE_NONE},
+      {"l1, not normalised", SAE_SPARSITY_L1, SAE_NORMALIZE_NONE},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
+    double unhurt_first, first;
+    double unhurt = run (&kinds[i], NULL, &unhurt_first);
+    double hurt = run (&kinds[i], fault, &first);
+    g_test_message ("%s, %s: mse %g (%g in the first %u steps), without %g "
+                    "(%g)",
+        name, kinds[i].name, hurt, first, N_RECOVERY, unhurt, unhurt_first);
+    if (!(hurt <= 1.1 * unhurt))
+      g_test_fail ();
+  }
+}
+
+/* One in a hundred; the trainer leaves them out. */
+static void
+break_some (float *x, guint n, guint nth)
+{
+  static const float bad[] = {NAN, INFINITY, -INFINITY};
+
+  for (guint r = 0; r < n; r++)
+    if ((nth * n + r) % 100 == 37)
+      x[r * D + r % D] = bad[(nth + r) % 3];
+}
+
+static void
+test_bad_rows (void)
+{
+  expect_recovery ("1 % of rows with a NaN or an infinity", break_some);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/trainer/faults/bad-rows-leave-nothing-behind",
+      test_bad_rows);
+  return g_test_run ();
+}
