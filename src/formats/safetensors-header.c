@@ -62,6 +62,14 @@ find_type (const char *name)
   return NULL;
 }
 
+guint
+sae_safetensors_dtype_bits (const char *name)
+{
+  const Type *type = find_type (name);
+
+  return type != NULL ? type->bits : 0;
+}
+
 static gboolean
 parse_natural (json_t *value, guint64 *number)
 {
@@ -181,7 +189,8 @@ parse_tensor (SaeTensorEntry *entry, json_t *info, const char *label,
 }
 
 static gboolean
-check_metadata (json_t *metadata, const char *label, GError **error)
+parse_metadata (json_t *metadata, const char *label, GHashTable *strings,
+    GError **error)
 {
   const char *key;
   json_t *value;
@@ -201,12 +210,15 @@ check_metadata (json_t *metadata, const char *label, GError **error)
           "%s: __metadata__: '%s': expected a string", label, shown);
       return FALSE;
     }
+    g_hash_table_insert (strings, g_strdup (key),
+        g_strdup (json_string_value (value)));
   }
   return TRUE;
 }
 
 static GPtrArray *
-parse_tensors (json_t *root, const char *label, GError **error)
+parse_tensors (json_t *root, const char *label, GHashTable *metadata,
+    GError **error)
 {
   g_autoptr (GPtrArray) entries = g_ptr_array_new_with_free_func (free_entry);
   const char *name;
@@ -216,7 +228,7 @@ parse_tensors (json_t *root, const char *label, GError **error)
   {
     SaeTensorEntry *entry;
     if (strcmp (name, "__metadata__") == 0) {
-      if (!check_metadata (info, label, error))
+      if (!parse_metadata (info, label, metadata, error))
         return NULL;
       continue;
     }
@@ -272,7 +284,7 @@ check_coverage (GPtrArray *entries, guint64 data_start, guint64 file_size,
 
 GPtrArray *
 sae_safetensors_parse_header (const char *text, gsize size, guint64 data_start,
-    guint64 file_size, const char *label, GError **error)
+    guint64 file_size, const char *label, GHashTable *metadata, GError **error)
 {
   g_autoptr (GPtrArray) entries = NULL;
   json_t *root;
@@ -285,7 +297,7 @@ sae_safetensors_parse_header (const char *text, gsize size, guint64 data_start,
   root = sae_json_read (text, size, label, error);
   if (root == NULL)
     return NULL;
-  entries = parse_tensors (root, label, error);
+  entries = parse_tensors (root, label, metadata, error);
   json_decref (root);
   if (entries == NULL)
     return NULL;

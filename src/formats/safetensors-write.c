@@ -17,11 +17,19 @@ typedef struct {
   const char *label;
 } Sink;
 
+static const char *
+dtype_of (const SaeTensorSource *tensor)
+{
+  return tensor->dtype != NULL ? tensor->dtype : "F32";
+}
+
 static gboolean
 count_bytes (const SaeTensorSource *tensor, guint64 *bytes)
 {
-  *bytes = sizeof (float);
-  if (tensor->rank > SAE_SAFETENSORS_MAX_RANK)
+  guint bits = sae_safetensors_dtype_bits (dtype_of (tensor));
+
+  *bytes = bits / 8;
+  if (tensor->rank > SAE_SAFETENSORS_MAX_RANK || bits == 0 || bits % 8 != 0)
     return FALSE;
   for (guint i = 0; i < tensor->rank; i++)
     if (!g_uint64_checked_mul (bytes, *bytes, tensor->shape[i]) ||
@@ -36,17 +44,35 @@ describe_tensor (const SaeTensorSource *tensor, guint64 begin, guint64 end)
   json_t *shape = json_array ();
   for (guint i = 0; i < tensor->rank; i++)
     json_array_append_new (shape, json_integer ((json_int_t) tensor->shape[i]));
-  return json_pack ("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
-      "data_offsets", (json_int_t) begin, (json_int_t) end);
+  return json_pack ("{s:s, s:o, s:[I, I]}", "dtype", dtype_of (tensor), "shape",
+      shape, "data_offsets", (json_int_t) begin, (json_int_t) end);
+}
+
+static gboolean
+add_metadata (json_t *root, const char *const *metadata)
+{
+  json_t *strings;
+
+  if (metadata == NULL)
+    return TRUE;
+  strings = json_object ();
+  for (guint i = 0; metadata[i] != NULL; i += 2)
+    if (json_object_set_new (strings, metadata[i],
+            json_string (metadata[i + 1])) != 0) {
+      json_decref (strings);
+      return FALSE;
+    }
+  return json_object_set_new (root, "__metadata__", strings) == 0;
 }
 
 static char *
-build_header (const SaeTensorSource *tensors, guint n_tensors)
+build_header (const char *const *metadata, const SaeTensorSource *tensors,
+    guint n_tensors)
 {
   json_t *root = json_object ();
   guint64 end = 0;
   char *text = NULL;
-  gboolean ok = root != NULL;
+  gboolean ok = root != NULL && add_metadata (root, metadata);
 
   for (guint i = 0; ok && i < n_tensors; i++) {
     guint64 bytes;
@@ -126,6 +152,9 @@ write_tensor (const Sink *sink, const SaeTensorSource *tensor, GError **error)
   if (tensor->transposed && tensor->rank == 2)
     return write_transposed (sink, tensor, error);
   count_bytes (tensor, &bytes); /* passed in build_header() */
+  if (tensor->dtype != NULL)
+    return sae_write_all (sink->fd, tensor->bytes, (gsize) bytes, sink->label,
+        error);
   return write_floats (sink, tensor->data, (gsize) bytes / sizeof (float),
       error);
 }
@@ -134,14 +163,23 @@ gboolean
 sae_safetensors_write (int fd, const char *label,
     const SaeTensorSource *tensors, guint n_tensors, GError **error)
 {
+  return sae_safetensors_write_with_metadata (fd, label, NULL, tensors,
+      n_tensors, error);
+}
+
+gboolean
+sae_safetensors_write_with_metadata (int fd, const char *label,
+    const char *const *metadata, const SaeTensorSource *tensors,
+    guint n_tensors, GError **error)
+{
   Sink sink = {fd, label};
-  g_autofree char *header = build_header (tensors, n_tensors);
+  g_autofree char *header = build_header (metadata, tensors, n_tensors);
   gboolean ok;
 
   if (header == NULL) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "%s: expected names in UTF-8 and fewer than 2^63 bytes in at most %d "
-        "dimensions",
+        "%s: expected names in UTF-8, dtypes of whole bytes and fewer than "
+        "2^63 bytes in at most %d dimensions",
         label, SAE_SAFETENSORS_MAX_RANK);
     return FALSE;
   }

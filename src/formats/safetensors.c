@@ -22,6 +22,7 @@ struct _SaeSafetensors {
   guint64 size;
   GPtrArray *entries; /* SaeTensorEntry, by offset */
   GHashTable *by_name;
+  GHashTable *metadata; /* char* to char* */
 };
 
 static gboolean
@@ -99,8 +100,10 @@ read_header (SaeSafetensors *file, GError **error)
   text = read_header_text (file, length, error);
   if (text == NULL)
     return FALSE;
+  file->metadata =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   file->entries = sae_safetensors_parse_header (text, length,
-      LENGTH_SIZE + length, file->size, file->label, error);
+      LENGTH_SIZE + length, file->size, file->label, file->metadata, error);
   if (file->entries == NULL)
     return FALSE;
   file->by_name = g_hash_table_new (g_str_hash, g_str_equal);
@@ -150,6 +153,7 @@ sae_safetensors_free (SaeSafetensors *file)
     close (file->fd);
   g_clear_pointer (&file->bytes, g_bytes_unref);
   g_clear_pointer (&file->by_name, g_hash_table_unref);
+  g_clear_pointer (&file->metadata, g_hash_table_unref);
   g_clear_pointer (&file->entries, g_ptr_array_unref);
   g_free (file->label);
   g_free (file);
@@ -173,7 +177,20 @@ sae_safetensors_find (SaeSafetensors *file, const char *name)
   return g_hash_table_lookup (file->by_name, name);
 }
 
+const char *
+sae_safetensors_get_metadata (SaeSafetensors *file, const char *key)
+{
+  return g_hash_table_lookup (file->metadata, key);
+}
+
 /* --- reading --- */
+
+gboolean
+sae_safetensors_read_bytes (SaeSafetensors *file, const SaeTensorEntry *entry,
+    void *dst, GError **error)
+{
+  return read_bytes (file, entry->offset, dst, (gsize) entry->size, error);
+}
 
 static gboolean
 check_readable (SaeSafetensors *file, const SaeTensorEntry *entry,

@@ -52,6 +52,14 @@ const SaeTensorEntry *sae_safetensors_get_nth (SaeSafetensors *file, guint n);
 const SaeTensorEntry *
 sae_safetensors_find (SaeSafetensors *file, const char *name);
 
+/* The string at @key of __metadata__; NULL when there is none. */
+const char *
+sae_safetensors_get_metadata (SaeSafetensors *file, const char *key);
+
+/* Reads the bytes of a tensor of any dtype as the file has them. */
+gboolean sae_safetensors_read_bytes (SaeSafetensors *file,
+    const SaeTensorEntry *entry, void *dst, GError **error);
+
 /* Reads a floating tensor as float32 into @dst (n_elements floats, native
  * endianness). A short read is SAE_ERROR_READ, a NaN or infinity is
  * SAE_ERROR_NON_FINITE with the tensor's name and the element's place. */
@@ -68,16 +76,28 @@ sae_safetensors_read_range (SaeSafetensors *file, const SaeTensorEntry *entry,
 gboolean sae_safetensors_read_transposed (SaeSafetensors *file,
     const SaeTensorEntry *entry, float *dst, GError **error);
 
-/* One tensor to write: float32, row-major, native endianness; borrowed. */
+/* Bits of an element of the format's dtype @name, 0 if it has none of it. */
+guint sae_safetensors_dtype_bits (const char *name);
+
+/* One tensor to write: row-major; borrowed. */
 typedef struct {
   const char *name;
   guint rank;
   guint64 shape[SAE_SAFETENSORS_MAX_RANK]; /* in the file */
-  const float *data;
+  const float *data;                       /* of native endianness */
   gboolean transposed; /* rank 2 only: data is [shape[1], shape[0]] */
+  /* NULL for F32. Of another dtype, of whole bytes, are @bytes, written as they
+   * are: for others than U8 the machine has to be little-endian. */
+  const char *dtype;
+  const void *bytes;
 } SaeTensorSource;
 
-/* Writes the tensors as F32 to the open descriptor @fd, header keys and data
- * in the order given, data aligned to 8 bytes. @label names it in errors. */
+/* Writes the tensors to the open descriptor @fd, header keys and data in the
+ * order given, data aligned to 8 bytes. @label names it in errors. */
 gboolean sae_safetensors_write (int fd, const char *label,
     const SaeTensorSource *tensors, guint n_tensors, GError **error);
+
+/* The same with __metadata__: key, value, key, value, …, NULL. */
+gboolean sae_safetensors_write_with_metadata (int fd, const char *label,
+    const char *const *metadata, const SaeTensorSource *tensors,
+    guint n_tensors, GError **error);

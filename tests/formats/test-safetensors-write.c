@@ -97,6 +97,64 @@ test_write_refuses_sizes_that_wrap (void)
   scratch_assert_error (&error, SAE_ERROR_SIZE, "the file");
 }
 
+static void
+test_metadata_and_raw_dtypes (Scratch *scratch, gconstpointer data)
+{
+  static const guint64 u[2] = {1, G_MAXUINT64};
+  static const double d[1] = {-0.1};
+  static const guint8 b[3] = {7, 8, 255};
+  const SaeTensorSource tensors[] = {
+      {.name = "u", .rank = 1, .shape = {2}, .dtype = "U64", .bytes = u},
+      {.name = "d", .rank = 1, .shape = {1}, .dtype = "F64", .bytes = d},
+      {.name = "b", .rank = 1, .shape = {3}, .dtype = "U8", .bytes = b},
+  };
+  const char *metadata[] = {"format", "a \"quoted\" text", "b", "", NULL};
+  static const char header[] =
+      "{\"__metadata__\":{\"format\":\"a \\\"quoted\\\" text\",\"b\":\"\"},"
+      "\"u\":{\"dtype\":\"U64\",\"shape\":[2],\"data_offsets\":[0,16]},"
+      "\"d\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[16,24]},"
+      "\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[24,27]}}";
+  g_autofree char *path = scratch_path (scratch, "x.safetensors");
+  g_autofree char *written = NULL;
+  g_autoptr (SaeSafetensors) file = NULL;
+  GError *error = NULL;
+  guint64 u_read[2];
+  int fd = open (path, O_WRONLY | O_CREAT, 0666);
+
+  g_assert_true (sae_safetensors_write_with_metadata (fd, path, metadata,
+      tensors, G_N_ELEMENTS (tensors), &error));
+  g_assert_no_error (error);
+  close (fd);
+  g_assert_true (g_file_get_contents (path, &written, NULL, NULL));
+  g_assert_cmpmem (written + 8, sizeof header - 1, header, sizeof header - 1);
+  file = sae_safetensors_open (path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (sae_safetensors_get_metadata (file, "format"), ==,
+      "a \"quoted\" text");
+  g_assert_cmpstr (sae_safetensors_get_metadata (file, "b"), ==, "");
+  g_assert_null (sae_safetensors_get_metadata (file, "u"));
+  g_assert_true (sae_safetensors_read_bytes (file,
+      sae_safetensors_find (file, "u"), u_read, &error));
+  g_assert_cmpmem (u_read, sizeof u_read, u, sizeof u);
+}
+
+static void
+test_refuses_unknown_dtypes (void)
+{
+  static const char *const dtypes[] = {"F4", "f32", ""};
+
+  for (guint i = 0; i < G_N_ELEMENTS (dtypes); i++) {
+    const SaeTensorSource tensor = {.name = "x",
+        .rank = 1,
+        .shape = {2},
+        .dtype = dtypes[i],
+        .bytes = "1234"};
+    GError *error = NULL;
+    g_assert_false (sae_safetensors_write (-1, "the file", &tensor, 1, &error));
+    scratch_assert_error (&error, SAE_ERROR_SIZE, "dtypes of whole bytes");
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -105,6 +163,8 @@ main (int argc, char **argv)
   scratch_add (PATH "file-reads-back", test_written_file_reads_back);
   scratch_add (PATH "bytes-are-the-formats",
       test_written_bytes_are_the_formats);
+  scratch_add (PATH "metadata-and-raw-dtypes", test_metadata_and_raw_dtypes);
+  g_test_add_func (PATH "refuses-unknown-dtypes", test_refuses_unknown_dtypes);
   g_test_add_func (PATH "full-disk-is-an-error", test_full_disk_is_an_error);
   g_test_add_func (PATH "refuses-sizes-that-wrap",
       test_write_refuses_sizes_that_wrap);
