@@ -145,7 +145,8 @@ fill_folder (int folder, int old, const char *path, const char *const *ours,
     const SaeFolderEntry *entries, guint n_entries, GError **error)
 {
   for (guint i = 0; i < n_entries; i++)
-    if (!write_entry (folder, old, path, &entries[i], error))
+    if (entries[i].write != NULL &&
+        !write_entry (folder, old, path, &entries[i], error))
       return FALSE;
   if (old >= 0 && (!link_rest (old, folder, ours, path, error) ||
                       !copy_mode (folder, old, NULL, path, error)))
@@ -309,20 +310,32 @@ replace_folder (SaePlace *place, int old, const char *const *ours,
   return ok;
 }
 
+/* Names of the entries, with or without the extra ones; NULL-terminated. */
+static const char **
+list_entries (const SaeFolderEntry *entries, guint n_entries, gboolean extra)
+{
+  const char **names = g_new0 (const char *, n_entries + 1);
+  guint n = 0;
+
+  for (guint i = 0; i < n_entries; i++)
+    if (extra || !entries[i].extra)
+      names[n++] = entries[i].name;
+  return names;
+}
+
 gboolean
 sae_atomic_write_folder (const char *path, const SaeFolderEntry *entries,
     guint n_entries, GError **error)
 {
-  g_autofree const char **ours = g_new0 (const char *, n_entries + 1);
+  g_autofree const char **ours = list_entries (entries, n_entries, TRUE);
+  g_autofree const char **marks = list_entries (entries, n_entries, FALSE);
   SaePlace place;
   gboolean ok = FALSE;
   int old;
 
-  for (guint i = 0; i < n_entries; i++)
-    ours[i] = entries[i].name;
   if (!sae_place_open (&place, path, TRUE, error))
     return FALSE;
-  if (open_old (&place, ours, &old, error)) {
+  if (open_old (&place, marks, &old, error)) {
     ok = replace_folder (&place, old, ours, entries, n_entries, error);
     if (old >= 0)
       close (old);

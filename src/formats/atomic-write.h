@@ -36,8 +36,11 @@ gboolean sae_atomic_write_view (const char *path, SaeFileWriter write,
 
 typedef struct {
   const char *name; /* of the file inside the folder */
+  /* NULL: a file of ours that the new folder does not have. */
   SaeFileWriter write;
   gpointer user_data;
+  /* Not enough by itself to tell that a folder is ours. */
+  gboolean extra;
 } SaeFolderEntry;
 
 /* Replaces the folder @path by one that holds the @n_entries files:
@@ -45,7 +48,8 @@ typedef struct {
  * RENAME_EXCHANGE, or rename where nothing is there yet), old one removed.
  * Missing parents are created. An existing @path is only replaced when it is
  * a folder that is empty or has one of @n_entries' names in it: a mistyped
- * path never costs somebody a home folder. Where the file system lacks
+ * path never costs somebody a home folder (names of extra entries do not
+ * count). Where the file system lacks
  * RENAME_EXCHANGE, the old folder is renamed aside, the new one put in its
  * place, then the old one removed. Permissions are kept. On failure @path is
  * as before.

@@ -405,6 +405,37 @@ test_probe_finds_what_would_fail (Scratch *scratch, gconstpointer data)
   scratch_assert_error (&error, SAE_ERROR_WRITE, "ends in a name");
 }
 
+/* An entry without content is a file of ours that goes; an extra one does not
+ * make a folder ours. */
+static void
+test_extra_files_come_and_go (Scratch *scratch, gconstpointer data)
+{
+  SaeFolderEntry entries[] = {
+      {"config", write_text, (char *) "text"},
+      {"extra", write_text, (char *) "text", .extra = TRUE},
+  };
+  g_autofree char *path = scratch_path (scratch, "out");
+  g_autofree char *foreign = scratch_path (scratch, "foreign");
+  g_autofree char *letter = NULL, *extra = NULL;
+  GError *error = NULL;
+
+  for (guint i = 0; i < 5; i++) {
+    entries[1].write = i % 2 ? NULL : write_text;
+    sae_atomic_write_folder (path, entries, 2, &error);
+    g_assert_no_error (error);
+    if (i == 0)
+      letter = add_item (path, "letter", "dear");
+    scratch_assert_text (letter, "dear");
+    g_assert_cmpuint (scratch_count (path), ==, i % 2 ? 2 : 3);
+    g_assert_cmpuint (scratch_count (scratch->path), ==, 1);
+  }
+  g_assert_cmpint (g_mkdir (foreign, 0777), ==, 0);
+  extra = add_item (foreign, "extra", "dear");
+  g_assert_false (sae_atomic_write_folder (foreign, entries, 2, &error));
+  scratch_assert_error (&error, SAE_ERROR_WRITE, "one with config in it");
+  scratch_assert_text (extra, "dear");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -418,6 +449,7 @@ main (int argc, char **argv)
   ADD ("refuses-links-and-files", test_refuses_links_and_files);
   ADD ("carries-over-what-else-is-there", test_carries_over_what_else_is_there);
   ADD ("carries-over-without-hard-links", test_carries_over_without_hard_links);
+  ADD ("extra-files-come-and-go", test_extra_files_come_and_go);
   ADD ("works-without-renameat2", test_works_without_renameat2);
   ADD ("keeps-permissions", test_keeps_permissions);
   ADD ("failing-calls-leave-the-old-folder",
