@@ -5,7 +5,7 @@
  * writes latent i), b_enc [d_sae], b_dec [d_out], all float32 row-major. */
 #pragma once
 
-#include "sae-error.h"
+#include "latent-stats.h"
 
 typedef struct {
   guint32 d_in, d_out, d_sae;
@@ -18,6 +18,8 @@ typedef struct {
   /* Text key to text value, shown in and kept through cfg.json's metadata:
    * the model's name, the hook point, … (gchar*, gchar*); never NULL. */
   GHashTable *metadata;
+  /* Borrowed, or NULL: saved beside the weights, never loaded. */
+  const SaeLatentStats *stats;
 } SaeDictionary;
 
 SaeDictionary *sae_dictionary_new (void);

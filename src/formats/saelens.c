@@ -258,9 +258,17 @@ static gboolean
 save (const SaeDictionary *dictionary, const char *path, GError **error)
 {
   g_autofree char *config = sae_saelens_config_build (dictionary, error);
+  const SaeLatentStats *stats = dictionary->stats;
+  gboolean counted = stats != NULL && stats->n_rows > 0;
+  /* Statistics of older weights must not stay beside new ones. */
   const SaeFolderEntry entries[] = {
       {CONFIG_FILE, write_config, config},
       {WEIGHTS_FILE, write_weights, (gpointer) dictionary},
+      {SAE_LATENT_STATS_SPARSITY_FILE,
+          counted ? sae_latent_stats_write_sparsity : NULL, (gpointer) stats,
+          .extra = TRUE},
+      {SAE_LATENT_STATS_FILE, counted ? sae_latent_stats_write : NULL,
+          (gpointer) stats, .extra = TRUE},
   };
 
   if (config == NULL || !check_arrays (dictionary, error))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "latent-stats.h"
 #include "sae-model.h"
 #include "workspace.h"
 
@@ -15,5 +16,11 @@ GHashTable *sae_model_get_metadata_table (SaeModel *model);
 SaeModel *
 sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc, float *W_dec,
     float *b_dec, float *threshold, GHashTable *metadata, GError **error);
+
+/* sae_model_save() with what was seen of each latent: @stats, of as many
+ * latents as the model, or NULL. Files of statistics that the folder has from
+ * before go. */
+gboolean sae_model_save_with_stats (SaeModel *model,
+    const SaeLatentStats *stats, const char *path, GError **error);
 
 SaeNet sae_net_from_config (const SaeConfig *config);

@@ -103,6 +103,13 @@ enum_to_nick (GType type, gint value)
 gboolean
 sae_model_save (SaeModel *model, const char *path, GError **error)
 {
+  return sae_model_save_with_stats (model, NULL, path, error);
+}
+
+gboolean
+sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
+    const char *path, GError **error)
+{
   const SaeNet *net = sae_model_get_net (model);
   g_autofree char *sparsity = enum_to_nick (SAE_TYPE_SPARSITY, net->sparsity);
   g_autofree char *ties = enum_to_nick (SAE_TYPE_TIES, net->ties);
@@ -121,7 +128,14 @@ sae_model_save (SaeModel *model, const char *path, GError **error)
       .b_dec = (float *) net->b_dec,
       .threshold = (float *) net->threshold,
       .metadata = sae_model_get_metadata_table (model),
+      .stats = stats,
   };
 
+  if (stats && stats->d_sae != net->d_sae) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "%s: expected statistics of %u latents, got %u", path, net->d_sae,
+        stats->d_sae);
+    return FALSE;
+  }
   return sae_layouts_save (&view, SAVE_LAYOUT, path, error);
 }

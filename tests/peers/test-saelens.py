@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Dictionaries go both ways between this library and SAELens.
 
-Usage: test-saelens.py SAE-RUN
+Usage: test-saelens.py SAE-RUN SAE-STATS
 """
 
 import itertools
@@ -13,16 +13,19 @@ import tempfile
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from sae_lens import (
     SAE, BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig, JumpReLUSAE,
     JumpReLUSAEConfig, JumpReLUTrainingSAE, JumpReLUTrainingSAEConfig,
     StandardSAE, StandardSAEConfig, TopKSAE, TopKSAEConfig,
 )
+from sae_lens.loading import pretrained_sae_loaders
+from sae_lens.training.sae_trainer import _log_feature_sparsity
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "python"))
 import tap  # noqa: E402
 
-sae_run = sys.argv.pop(1)
+sae_run, sae_stats = sys.argv.pop(1), sys.argv.pop(1)
 
 D_IN, D_SAE, K, ROWS = 48, 160, 8, 64
 # Relative to the largest magnitude: what two float32 implementations that
@@ -167,6 +170,55 @@ def _():
         sae = set_random_weights(JumpReLUTrainingSAE(config))
         check_theirs(sae.save_inference_model)
         check_theirs(sae.save_model)
+
+
+def load_as_saelens_does(path):
+    """Its loader of published folders, which reads the sparsity file; only
+    the download is ours."""
+    download = pretrained_sae_loaders.hf_hub_download
+    pretrained_sae_loaders.hf_hub_download = (
+        lambda repo_id, filename, **options: str(path / filename)
+    )
+    try:
+        return pretrained_sae_loaders.sae_lens_huggingface_loader("", "model")
+    finally:
+        pretrained_sae_loaders.hf_hub_download = download
+
+
+@tap.test("/peers/saelens/reads-our-latent-statistics")
+def _():
+    torch.manual_seed(10)
+    x = random_rows()
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder)
+        sae = make_saelens("jumprelu", True, False, "float32")
+        with torch.no_grad():
+            sae.b_enc[0], sae.b_enc[1] = -100.0, 100.0  # never, always
+        sae.save_model(path / "model")
+        np.save(path / "x.npy", x)
+        subprocess.run([sae_stats, path / "model", path / "x.npy"], check=True)
+        latents, _, _ = run_saelens(path / "model", x)
+        _, _, sparsity = load_as_saelens_does(path)
+        stats = {}
+        with safe_open(
+            path / "model" / "latent_stats.safetensors", framework="np"
+        ) as file:
+            assert file.metadata() == {"rows": str(ROWS)}
+            for name in file.keys():
+                stats[name] = file.get_tensor(name)
+    fired = (latents > 0).sum(axis=0)
+    assert fired[0] == 0 and fired[1] == ROWS
+    want = _log_feature_sparsity(torch.from_numpy(fired) / ROWS)
+    assert sparsity.dtype == want.dtype and sparsity.shape == want.shape
+    assert (sparsity - want).abs().max() < 1e-6
+    assert (stats["fired_fraction"] == (fired / ROWS).astype("f4")).all()
+    check_close("max", stats["max_when_active"], latents.max(axis=0))
+    mean = latents.sum(axis=0) / np.maximum(fired, 1)
+    check_close("mean", stats["mean_when_active"], mean)
+    edges = np.linspace(-10, 0, 21)
+    assert (stats["log10_histogram_edges"] == edges).all()
+    counts, _ = np.histogram(sparsity.numpy(), edges)
+    assert (stats["log10_histogram_counts"] == counts).all()
 
 
 def make_saelens(architecture, pre_bias, rescale, dtype):
