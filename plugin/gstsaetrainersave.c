@@ -51,7 +51,7 @@ gst_sae_trainer_save_to (GstSaeTrainer *self, const gchar *path, GError **error)
   if (!model)
     return FALSE;
   model = add_metadata (self, model);
-  if (!sae_model_save (model, path, error))
+  if (!sae_trainer_save (self->trainer, model, path, error))
     return FALSE;
   GST_INFO_OBJECT (self, "wrote %s", path);
   return TRUE;

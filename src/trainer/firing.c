@@ -3,22 +3,7 @@
 
 #include <string.h>
 
-static gboolean
-init_window (SaeFiringWindow *window, guint d_sae)
-{
-  window->count = g_try_new0 (guint64, d_sae);
-  window->sum = g_try_new0 (double, d_sae);
-  window->largest = g_try_new0 (float, d_sae);
-  return window->count && window->sum && window->largest;
-}
-
-static void
-clear_window (SaeFiringWindow *window)
-{
-  g_clear_pointer (&window->count, g_free);
-  g_clear_pointer (&window->sum, g_free);
-  g_clear_pointer (&window->largest, g_free);
-}
+#include "latent-stats-add.h"
 
 gboolean
 sae_firing_init (SaeFiring *firing, guint d_sae, GError **error)
@@ -26,10 +11,9 @@ sae_firing_init (SaeFiring *firing, guint d_sae, GError **error)
   memset (firing, 0, sizeof *firing);
   firing->d_sae = d_sae;
   firing->last_fired = g_try_new0 (guint64, d_sae);
-  if (firing->last_fired && init_window (&firing->now, d_sae) &&
-      init_window (&firing->before, d_sae))
-    return TRUE;
-  sae_firing_clear (firing);
+  if (firing->last_fired)
+    return sae_latent_stats_init (&firing->now, d_sae, error) &&
+           sae_latent_stats_init (&firing->before, d_sae, error);
   g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
       "train: no memory for the counters of %u latents", d_sae);
   return FALSE;
@@ -39,41 +23,43 @@ void
 sae_firing_clear (SaeFiring *firing)
 {
   g_clear_pointer (&firing->last_fired, g_free);
-  clear_window (&firing->now);
-  clear_window (&firing->before);
-}
-
-static void
-turn_window (SaeFiring *firing)
-{
-  SaeFiringWindow full = firing->now;
-
-  firing->now = firing->before;
-  firing->before = full;
-  firing->now.rows = 0;
-  memset (firing->now.count, 0, firing->d_sae * sizeof (guint64));
-  memset (firing->now.sum, 0, firing->d_sae * sizeof (double));
-  memset (firing->now.largest, 0, firing->d_sae * sizeof (float));
+  sae_latent_stats_clear (&firing->now);
+  sae_latent_stats_clear (&firing->before);
 }
 
 void
 sae_firing_add (SaeFiring *firing, const SaeSparseRows *latents, guint64 window)
 {
-  SaeFiringWindow *now = &firing->now;
-  gsize nnz = latents->offsets[latents->n_rows];
+  SaeLatentStats full = firing->now;
 
   firing->rows += latents->n_rows;
-  now->rows += latents->n_rows;
-  for (gsize p = 0; p < nnz; p++) {
-    guint32 i = latents->index[p];
-    float value = latents->value[p];
-    firing->last_fired[i] = firing->rows;
-    now->count[i]++;
-    now->sum[i] += value;
-    now->largest[i] = MAX (now->largest[i], value);
+  for (gsize p = 0; p < latents->offsets[latents->n_rows]; p++)
+    firing->last_fired[latents->index[p]] = firing->rows;
+  sae_latent_stats_add (&firing->now, latents);
+  if (firing->now.n_rows < window)
+    return;
+  full.n_rows = firing->now.n_rows;
+  firing->now = firing->before;
+  firing->before = full;
+  sae_latent_stats_reset (&firing->now);
+}
+
+gboolean
+sae_firing_copy_stats (const SaeFiring *firing, double unit,
+    SaeLatentStats *stats, GError **error)
+{
+  const SaeLatentStats *now = &firing->now, *before = &firing->before;
+
+  if (!sae_latent_stats_init (stats, firing->d_sae, error))
+    return FALSE;
+  stats->unit = unit;
+  stats->n_rows = now->n_rows + before->n_rows;
+  for (guint i = 0; i < firing->d_sae; i++) {
+    stats->fired[i] = now->fired[i] + before->fired[i];
+    stats->sum[i] = now->sum[i] + before->sum[i];
+    stats->max[i] = MAX (now->max[i], before->max[i]);
   }
-  if (now->rows >= window)
-    turn_window (firing);
+  return TRUE;
 }
 
 guint64

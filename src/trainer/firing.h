@@ -5,20 +5,14 @@
  * dictionary as it is and not of its youth. */
 #pragma once
 
+#include "latent-stats.h"
 #include "workspace.h"
-
-typedef struct {
-  guint64 rows;
-  guint64 *count; /* [d_sae]: rows in which it fired */
-  double *sum;    /* [d_sae]: of its values there */
-  float *largest; /* [d_sae] */
-} SaeFiringWindow;
 
 typedef struct {
   guint d_sae;
   guint64 *last_fired; /* [d_sae]: rows seen when it last did */
   guint64 rows;        /* seen */
-  SaeFiringWindow now, before;
+  SaeLatentStats now, before;
 } SaeFiring;
 
 /* FALSE when memory is exhausted. */
@@ -29,6 +23,11 @@ void sae_firing_clear (SaeFiring *firing);
  * with @window rows. */
 void sae_firing_add (SaeFiring *firing, const SaeSparseRows *latents,
     guint64 window);
+
+/* Statistics of both windows, their values in units of @unit. FALSE when memory
+ * is exhausted. */
+gboolean sae_firing_copy_stats (const SaeFiring *firing, double unit,
+    SaeLatentStats *stats, GError **error);
 
 /* Rows seen before which a latent must have fired last to be dead: 0 where
  * none can be. */

@@ -531,6 +531,43 @@ sae_trainer_get_model (SaeTrainer *trainer, GError **error)
   return model;
 }
 
+/**
+ * sae_trainer_save:
+ * @trainer: a trainer
+ * @model: (nullable): what to write; %NULL for the dictionary as it is now
+ * @path: a folder
+ * @error: return location
+ *
+ * Writes a dictionary as sae_model_save() does, and beside it what was seen of
+ * each latent over the latest rows (between one and two times
+ * #SaeTrainer:dead-after of them): `sparsity.safetensors`, as SAELens has it,
+ * and `latent_stats.safetensors`. Copies under the lock and writes outside.
+ *
+ * Returns: whether it worked; %SAE_ERROR_STATE before the start
+ * Since: 0.1
+ */
+gboolean
+sae_trainer_save (SaeTrainer *trainer, SaeModel *model, const char *path,
+    GError **error)
+{
+  g_autoptr (SaeModel) current =
+      model ? sae_model_ref (model) : sae_trainer_get_model (trainer, error);
+  SaeLatentStats stats = {0};
+  gboolean ok = current != NULL;
+
+  if (!ok)
+    return FALSE;
+  g_mutex_lock (&trainer->lock);
+  if (trainer->run && trainer->run->net.d_sae == sae_model_get_d_sae (current))
+    ok = sae_firing_copy_stats (&trainer->run->firing, trainer->run->scale,
+        &stats, error);
+  g_mutex_unlock (&trainer->lock);
+  ok = ok && sae_model_save_with_stats (current, stats.n_rows ? &stats : NULL,
+                 path, error);
+  sae_latent_stats_clear (&stats);
+  return ok;
+}
+
 /* Needs the lock. */
 static SaeMetrics *
 read_metrics (SaeTrainer *self, const SaeMeter *meter, gint64 since)
