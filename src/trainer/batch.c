@@ -76,8 +76,8 @@ separate_target (SaeBatch *batch, GError **error)
 }
 
 /* The scale is known: the rows that waited for it become units of it. */
-static void
-calibrate (SaeBatch *batch)
+static gboolean
+calibrate (SaeBatch *batch, GError **error)
 {
   SaeRun *run = batch->run;
   const SaeKernels *kernels = sae_kernels ();
@@ -90,6 +90,7 @@ calibrate (SaeBatch *batch)
   if (batch->target)
     kernels->scale (batch->target, factor, batch->target,
         batch->n * run->net.d_out);
+  return sae_run_start_thresholds (run, batch->x, batch->n, error);
 }
 
 /* Steps on the rows there, @size at a time, the last one shorter. */
@@ -134,8 +135,7 @@ static gboolean
 consume (SaeBatch *batch, GError **error)
 {
   if (!batch->run->calibrated) {
-    calibrate (batch);
-    return step_whole (batch, error) &&
+    return calibrate (batch, error) && step_whole (batch, error) &&
            resize (batch, rows_wanted (batch), error);
   }
   return step_all (batch, batch->run->options.batch_size, error);
@@ -195,8 +195,8 @@ sae_batch_step (SaeBatch *batch, const float *x, const float *target,
       run->skipped_rows++;
   if (batch->n == 0)
     return TRUE;
-  if (!run->calibrated)
-    calibrate (batch);
+  if (!run->calibrated && !calibrate (batch, error))
+    return FALSE;
   return step_all (batch, batch->n, error);
 }
 
@@ -205,8 +205,8 @@ sae_batch_flush (SaeBatch *batch, GError **error)
 {
   if (batch->n == 0)
     return TRUE;
-  if (!batch->run->calibrated)
-    calibrate (batch);
+  if (!batch->run->calibrated && !calibrate (batch, error))
+    return FALSE;
   return step_all (batch, batch->run->options.batch_size, error);
 }
 

@@ -92,7 +92,7 @@ static const Option options_table[] = {
     KIND_TEXT, AT (prefixes), 0, 0, 0 },
   { "bandwidth", "Width of the window around jump-relu's thresholds in which "
     "they learn, in units of the stream's scale",
-    KIND_DOUBLE, AT (bandwidth), 1e-9, 1e9, 0.1 },
+    KIND_DOUBLE, AT (bandwidth), 1e-9, 1e9, 0.5 },
   { "batch-size", "Rows of one optimiser step, gathered over buffers",
     KIND_UINT, AT (batch_size), 1, 1 << 24, 512 },
   { "optimizer", "Update rule",

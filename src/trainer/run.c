@@ -20,8 +20,12 @@
  * overflow float32 and would poison moments and weights for good: such a batch
  * is skipped whole and counted. (NaN is not below it either.) */
 #define LARGEST_GRADIENT 1e15
-/* Where jump-relu's thresholds start, and the least that a model's count as. */
-#define START_THRESHOLD 0.1
+/* Where jump-relu's thresholds start: so high that of some rows of the stream
+ * so many times the latents aimed at are active; or at a number, where no rows
+ * are seen before. And the least that a model's count as. */
+#define START_ROWS 256
+#define START_SHARE 4
+#define START_THRESHOLD 1.0
 #define SMALLEST_THRESHOLD 1e-6
 
 static const char *const parameter_names[SAE_N_PARAMETERS] = {"W_enc", "b_enc",
@@ -258,6 +262,27 @@ scale_model (SaeRun *run)
   run->batch_top_k.sum *= factor;
 }
 
+/* @x [n, d_in] in units of s. */
+gboolean
+sae_run_start_thresholds (SaeRun *run, const float *x, gsize n, GError **error)
+{
+  SaeParameter *p = &run->parameters[SAE_THRESHOLD];
+  double wanted = START_SHARE * run->options.target_l0;
+  SaeBatchTopK all = {0};
+  SaeSparseRows latents;
+  gboolean ok;
+
+  if (p->n == 0 || run->from_model || n == 0)
+    return TRUE;
+  ok = sae_batch_top_k_encode (&all, &run->net, run->workspace, x,
+      MIN (n, START_ROWS), (guint) CLAMP (wanted, 1, run->net.d_sae), &latents,
+      error);
+  for (gsize i = 0; ok && all.smallest > 0 && i < p->n; i++)
+    p->w[i] = logf (all.smallest);
+  sae_batch_top_k_clear (&all);
+  return ok;
+}
+
 void
 sae_run_calibrate (SaeRun *run, const float *x, const float *target, gsize n)
 {
@@ -280,7 +305,7 @@ sae_run_calibrate (SaeRun *run, const float *x, const float *target, gsize n)
 
 /* --- a step --------------------------------------------------------------- */
 
-/* Sum over the active latents that AuxK adds to the loss. */
+/* What AuxK adds to the loss. */
 static double
 aux_part (const SaeRun *run)
 {

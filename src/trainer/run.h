@@ -94,6 +94,11 @@ void sae_run_free (SaeRun *run);
 void
 sae_run_calibrate (SaeRun *run, const float *x, const float *target, gsize n);
 
+/* Sets jump-relu's thresholds, where the start is random, from rows of the
+ * stream in units of s: @x [n, d_in]. */
+gboolean
+sae_run_start_thresholds (SaeRun *run, const float *x, gsize n, GError **error);
+
 /* One optimiser step on @x [n, d_in] and @target [n, d_out], in units of s; or
  * with options.frozen only a measurement. */
 gboolean sae_run_step (SaeRun *run, const float *x, const float *target,

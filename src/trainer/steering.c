@@ -15,11 +15,15 @@
 #define SMALLEST 1e-9
 #define LARGEST 1e6
 
-/* A tenth of what a stream of unit variance ends at. */
+/* A tenth of what a stream of unit variance ends at: of L1, and of L0, where a
+ * latent costs as much as the square of what it adds. */
 double
 sae_steering_start (const SaeTrainerOptions *options)
 {
-  return options->reduction == SAE_REDUCTION_SUM ? 0.3 : 0.3 / options->d_out;
+  double start = options->sparsity == SAE_SPARSITY_L1 ? 0.3 : 0.5;
+
+  return options->reduction == SAE_REDUCTION_SUM ? start
+                                                 : start / options->d_out;
 }
 
 double
