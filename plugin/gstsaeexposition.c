@@ -3,8 +3,10 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "atomic-write.h"
+#include "regular-file.h"
 
 /* Metric names have no hyphens; counters end in _total. (transfer full) */
 static gchar *
@@ -81,6 +83,30 @@ gst_sae_exposition_write (const GstSaeExposition *exposition)
   append_count (text, exposition, "dropped-rows",
       "Rows that flushes took away before a step", exposition->dropped_rows);
   return g_string_free (text, FALSE);
+}
+
+gboolean
+gst_sae_exposition_check_place (const gchar *path, GError **error)
+{
+  static const char ours[] = "# HELP sae_";
+  char first[sizeof ours - 1] = {0};
+  guint64 size;
+  int fd = sae_regular_file_open (path, &size, NULL);
+  gboolean ok = TRUE;
+
+  if (fd < 0) /* whatever it is, writing will tell */
+    return TRUE;
+  if (size > 0)
+    ok = size >= sizeof first &&
+         sae_regular_file_read (fd, 0, first, sizeof first, path, NULL) &&
+         memcmp (first, ours, sizeof first) == 0;
+  close (fd);
+  if (!ok)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_WRITE,
+        "%s: expected a metrics file of saetrainer or nothing, found another "
+        "file",
+        path);
+  return ok;
 }
 
 static gboolean

@@ -23,6 +23,10 @@ typedef struct {
  * no number, and one measured over no rows, is left out. */
 gchar *gst_sae_exposition_write (const GstSaeExposition *exposition);
 
+/* Checks that @path is free, or a file of ours or an empty one: a mistyped path
+ * must not cost somebody's data. */
+gboolean gst_sae_exposition_check_place (const gchar *path, GError **error);
+
 /* Replaces the file @path by that text, whole, so that nobody reads half of
  * it. */
 gboolean gst_sae_exposition_save (const GstSaeExposition *exposition,

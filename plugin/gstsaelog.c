@@ -31,6 +31,22 @@ ends_within_line (int fd, off_t size)
   return size > 0 && pread (fd, &last, 1, size - 1) == 1 && last != '\n';
 }
 
+/* A mistyped path must not add lines to somebody's data: a log is empty or
+ * begins with an object. */
+static gboolean
+check_is_log (int fd, const gchar *path, GError **error)
+{
+  char first = '{';
+
+  if (pread (fd, &first, 1, 0) < 0)
+    return fail (path, "read", error);
+  if (first == '{')
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_WRITE,
+      "%s: expected a log of JSON lines or nothing, found another file", path);
+  return FALSE;
+}
+
 /* A FIFO without a reader must not hold up the start. */
 static int
 open_regular (const gchar *path, struct stat *info, GError **error)
@@ -65,6 +81,10 @@ gst_sae_log_open (GstSaeLog *log, const gchar *path, GError **error)
   fd = open_regular (path, &info, error);
   if (fd < 0)
     return FALSE;
+  if (!check_is_log (fd, path, error)) {
+    close (fd);
+    return FALSE;
+  }
   log->path = g_strdup (path);
   log->fd = fd;
   log->torn = ends_within_line (fd, info.st_size);

@@ -17,7 +17,8 @@ typedef struct {
 } GstSaeLog;
 
 /* Opens @path for appending, and makes it where nothing is. Anything but a
- * regular file is refused, a symbolic link too. Closes what was open. */
+ * regular file that is empty or a log is refused, a symbolic link too. Closes
+ * what was open. */
 gboolean gst_sae_log_open (GstSaeLog *log, const gchar *path, GError **error);
 void gst_sae_log_close (GstSaeLog *log);
 

@@ -16,6 +16,12 @@
  *
  * Every #GstSaeTrainer:stats-interval an element message `sae-stats` tells the
  * metrics since the last one, and in its field `total` those of the whole run.
+ * #GstSaeTrainer:log-location keeps them as lines of JSON,
+ * #GstSaeTrainer:metrics-location shows the last ones to Prometheus.
+ *
+ * The run starts from #GstSaeTrainer:seed or from the dictionary at
+ * #GstSaeTrainer:init-location. The actions `save`, `load` and `reset` work
+ * while it goes on, and #GstSaeTrainer:frozen switches to measuring only.
  *
  * ## Example
  * |[

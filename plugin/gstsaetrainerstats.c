@@ -14,8 +14,10 @@ start_metrics (GstSaeTrainer *self, GError **error)
   self->metrics_path =
       gst_sae_trainer_dup_string (self, &self->metrics_location);
   return !self->metrics_path ||
-         gst_sae_exposition_save (&(GstSaeExposition){name, &none, &none, 0},
-             self->metrics_path, error);
+         (gst_sae_exposition_check_place (self->metrics_path, error) &&
+             gst_sae_exposition_save (&(GstSaeExposition){name, &none, &none,
+                                          0},
+                 self->metrics_path, error));
 }
 
 gboolean

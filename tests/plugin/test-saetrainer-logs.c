@@ -190,6 +190,24 @@ test_wrong_paths_fail_at_start (Training *training, gconstpointer data)
   g_assert_false (g_file_test (elsewhere, G_FILE_TEST_EXISTS));
 }
 
+/* A mistyped path costs nobody a file. */
+static void
+test_other_files_are_refused (Training *training, gconstpointer data)
+{
+  static const gchar *const properties[] = {"log-location", "metrics-location"};
+  static const gchar *const contents[] = {"\x93NUMPY", "x", "# HELP other_x y"};
+  g_autofree gchar *path = path_in (training, "thesis.tex");
+
+  for (guint i = 0; i < G_N_ELEMENTS (properties); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (contents); j++) {
+      g_autofree gchar *after = NULL;
+      g_assert_true (g_file_set_contents (path, contents[j], -1, NULL));
+      expect_refused (training, properties[i], path, path, "another file");
+      after = read_text (path);
+      g_assert_cmpstr (after, ==, contents[j]);
+    }
+}
+
 static guint
 count_warnings (Stream *stream, const gchar *part)
 {
@@ -278,6 +296,7 @@ test_failures_are_said_once (Training *training, gconstpointer data)
     limit_file_size (RLIM_INFINITY);
     g_assert_cmpuint (count_warnings (&stream, folder), ==, 1);
     stream_expect_no_error (&stream);
+    g_remove (path);
   }
 }
 
@@ -442,6 +461,7 @@ main (int argc, char **argv)
   ADD ("log-has-the-messages", test_log_has_the_messages);
   ADD ("log-is-appended-to", test_log_is_appended_to);
   ADD ("wrong-paths-fail-at-start", test_wrong_paths_fail_at_start);
+  ADD ("other-files-are-refused", test_other_files_are_refused);
   ADD ("log-that-fails", test_log_that_fails);
   ADD ("failures-are-said-once", test_failures_are_said_once);
   ADD ("metrics-file", test_metrics_file);
