@@ -75,6 +75,39 @@ separate_target (SaeBatch *batch, GError **error)
   return TRUE;
 }
 
+/* A row beyond this, in units of s, is a fault of the stream: its squared norm
+ * is SAE_SCALE_OUTLIER times what is usual. With normalize=none nothing is
+ * known of what is usual, and spikes.h is the only guard. */
+static gboolean
+is_outlier (const SaeBatch *batch, gsize row)
+{
+  const SaeRun *run = batch->run;
+  gsize d = run->net.d_in;
+  const float *x = batch->x + row * d;
+
+  return run->options.normalize == SAE_NORMALIZE_AUTO &&
+         !(sae_kernels ()->dot (x, x, d) <= SAE_SCALE_OUTLIER * (float) d);
+}
+
+static void
+drop_outliers (SaeBatch *batch)
+{
+  gsize d_in = batch->run->net.d_in, d_out = batch->run->net.d_out, kept = 0;
+
+  for (gsize r = 0; r < batch->n; r++) {
+    if (is_outlier (batch, r))
+      continue;
+    memmove (batch->x + kept * d_in, batch->x + r * d_in,
+        d_in * sizeof (float));
+    if (batch->target)
+      memmove (batch->target + kept * d_out, batch->target + r * d_out,
+          d_out * sizeof (float));
+    kept++;
+  }
+  batch->run->skipped_rows += batch->n - kept;
+  batch->n = kept;
+}
+
 /* The scale is known: the rows that waited for it become units of it. */
 static gboolean
 calibrate (SaeBatch *batch, GError **error)
@@ -90,6 +123,7 @@ calibrate (SaeBatch *batch, GError **error)
   if (batch->target)
     kernels->scale (batch->target, factor, batch->target,
         batch->n * run->net.d_out);
+  drop_outliers (batch);
   return sae_run_start_thresholds (run, batch->x, batch->n, error);
 }
 
@@ -156,6 +190,8 @@ add_row (SaeBatch *batch, const float *x, const float *target)
   if (batch->target)
     kernels->scale (batch->target + batch->n * d_out, factor,
         target ? target : x, d_out);
+  if (run->calibrated && is_outlier (batch, batch->n))
+    return FALSE;
   batch->n++;
   return TRUE;
 }

@@ -4,9 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-/* A squared norm beyond so many times the usual one is a fault of the stream
- * and must not set the scale of everything else. */
-#define OUTLIER 1e6
 /* Share of their size by which rows must differ to count as different. */
 #define CONSTANT 1e-7
 
@@ -34,7 +31,7 @@ outlier_limit (const float *x, gsize n, guint d)
       count++;
     }
   }
-  return count > 0 ? OUTLIER * exp (logs / count) : 0;
+  return count > 0 ? SAE_SCALE_OUTLIER * exp (logs / count) : 0;
 }
 
 static void
