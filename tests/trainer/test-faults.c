@@ -101,6 +101,42 @@ expect_recovery (const char *name, Fault fault)
   }
 }
 
+/* --- spikes --------------------------------------------------------------- */
+
+static void
+scale_row (float *x, gsize row, float factor)
+{
+  for (guint j = 0; j < D; j++)
+    x[row * D + j] *= factor;
+}
+
+static void
+spike_each_batch (float *x, guint n, guint nth)
+{
+  scale_row (x, nth * 7 % n, 1e6f);
+}
+
+static void
+test_spikes (void)
+{
+  expect_recovery ("a spike in each of 100 batches", spike_each_batch);
+}
+
+static void
+spike_two_batches (float *x, guint n, guint nth)
+{
+  for (guint r = 0; r < 50 && (nth == 10 || nth == 11); r++)
+    scale_row (x, r, 1e6f);
+}
+
+static void
+test_burst (void)
+{
+  expect_recovery ("100 spikes in two batches", spike_two_batches);
+}
+
+/* --- rows that are no numbers --------------------------------------------- */
+
 /* One in a hundred; the trainer leaves them out. */
 static void
 break_some (float *x, guint n, guint nth)
@@ -124,5 +160,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/trainer/faults/bad-rows-leave-nothing-behind",
       test_bad_rows);
+  g_test_add_func ("/trainer/faults/spikes-leave-nothing-behind", test_spikes);
+  g_test_add_func ("/trainer/faults/burst-leaves-nothing-behind", test_burst);
   return g_test_run ();
 }
