@@ -50,12 +50,18 @@ sae_batch_init (SaeBatch *batch, SaeRun *run, GError **error)
 {
   memset (batch, 0, sizeof *batch);
   batch->run = run;
-  return resize (batch, rows_wanted (batch), error);
+  if (sae_mixer_init (&batch->mixer, run->options.shuffle_rows, run->net.d_in,
+          run->net.d_out, run->options.seed, error) &&
+      resize (batch, rows_wanted (batch), error))
+    return TRUE;
+  sae_batch_clear (batch);
+  return FALSE;
 }
 
 void
 sae_batch_clear (SaeBatch *batch)
 {
+  sae_mixer_clear (&batch->mixer);
   free (batch->x);
   free (batch->target);
   memset (batch, 0, sizeof *batch);
@@ -176,6 +182,16 @@ consume (SaeBatch *batch, GError **error)
 }
 
 static gboolean
+is_finite (const SaeBatch *batch, const float *x, const float *target)
+{
+  const SaeKernels *kernels = sae_kernels ();
+  const SaeNet *net = &batch->run->net;
+
+  return kernels->all_finite (x, net->d_in) &&
+         (!target || kernels->all_finite (target, net->d_out));
+}
+
+static void
 add_row (SaeBatch *batch, const float *x, const float *target)
 {
   SaeRun *run = batch->run;
@@ -183,9 +199,6 @@ add_row (SaeBatch *batch, const float *x, const float *target)
   gsize d_in = run->net.d_in, d_out = run->net.d_out;
   float factor = run->calibrated ? (float) (1.0 / run->scale) : 1.0f;
 
-  if (!kernels->all_finite (x, d_in) ||
-      (target && !kernels->all_finite (target, d_out)))
-    return FALSE;
   kernels->scale (batch->x + batch->n * d_in, factor, x, d_in);
   if (batch->target)
     kernels->scale (batch->target + batch->n * d_out, factor,
@@ -193,7 +206,54 @@ add_row (SaeBatch *batch, const float *x, const float *target)
   if (run->calibrated && is_outlier (batch, batch->n))
     return FALSE;
   batch->n++;
-  return TRUE;
+}
+
+static gboolean
+take_row (SaeBatch *batch, const float *x, const float *target, GError **error)
+{
+  add_row (batch, x, target);
+  return batch->n < rows_wanted (batch) || consume (batch, error);
+}
+
+/* The mixer keeps the row, and once it is full gives another for it. */
+static gboolean
+mix_row (SaeBatch *batch, const float *x, const float *target, GError **error)
+{
+  SaeMixer *mixer = &batch->mixer;
+  gboolean ok = TRUE;
+
+  if (mixer->n < mixer->capacity) {
+    sae_mixer_add (mixer, x, target);
+  } else {
+    gsize place = sae_mixer_draw (mixer);
+    ok = take_row (batch, sae_mixer_x (mixer, place),
+        sae_mixer_target (mixer, place), error);
+    sae_mixer_replace (mixer, place, x, target);
+  }
+  return ok;
+}
+
+static gboolean
+mix_rest (SaeBatch *batch, GError **error)
+{
+  SaeMixer *mixer = &batch->mixer;
+  gboolean ok = TRUE;
+
+  while (ok && mixer->n) {
+    gsize place = sae_mixer_draw (mixer);
+    ok = take_row (batch, sae_mixer_x (mixer, place),
+        sae_mixer_target (mixer, place), error);
+    sae_mixer_remove (mixer, place);
+  }
+  return ok;
+}
+
+/* Targets that come for the first time. */
+static gboolean
+expect_targets (SaeBatch *batch, GError **error)
+{
+  return (batch->target || separate_target (batch, error)) &&
+         sae_mixer_separate_target (&batch->mixer, error);
 }
 
 gboolean
@@ -202,16 +262,18 @@ sae_batch_push (SaeBatch *batch, const float *x, const float *target,
 {
   SaeRun *run = batch->run;
   gsize d_in = run->net.d_in, d_out = run->net.d_out;
+  gboolean ok = !target || expect_targets (batch, error);
 
-  if (target && !batch->target && !separate_target (batch, error))
-    return FALSE;
-  for (gsize r = 0; r < n_rows; r++) {
-    if (!add_row (batch, x + r * d_in, target ? target + r * d_out : NULL))
+  for (gsize r = 0; ok && r < n_rows; r++) {
+    const float *row = x + r * d_in;
+    const float *row_target = target ? target + r * d_out : NULL;
+    if (!is_finite (batch, row, row_target))
       run->skipped_rows++;
-    if (batch->n == rows_wanted (batch) && !consume (batch, error))
-      return FALSE;
+    else
+      ok = batch->mixer.capacity ? mix_row (batch, row, row_target, error)
+                                 : take_row (batch, row, row_target, error);
   }
-  return TRUE;
+  return ok;
 }
 
 gboolean
@@ -221,14 +283,19 @@ sae_batch_step (SaeBatch *batch, const float *x, const float *target,
   SaeRun *run = batch->run;
   gsize d_in = run->net.d_in, d_out = run->net.d_out;
 
-  if (target && !batch->target && !separate_target (batch, error))
+  if (target && !expect_targets (batch, error))
     return FALSE;
   if (batch->n + n_rows > batch->capacity &&
       !resize (batch, batch->n + n_rows, error))
     return FALSE;
-  for (gsize r = 0; r < n_rows; r++)
-    if (!add_row (batch, x + r * d_in, target ? target + r * d_out : NULL))
+  for (gsize r = 0; r < n_rows; r++) {
+    const float *row = x + r * d_in;
+    const float *row_target = target ? target + r * d_out : NULL;
+    if (is_finite (batch, row, row_target))
+      add_row (batch, row, row_target);
+    else
       run->skipped_rows++;
+  }
   if (batch->n == 0)
     return TRUE;
   if (!run->calibrated && !calibrate (batch, error))
@@ -239,6 +306,8 @@ sae_batch_step (SaeBatch *batch, const float *x, const float *target,
 gboolean
 sae_batch_flush (SaeBatch *batch, GError **error)
 {
+  if (!mix_rest (batch, error))
+    return FALSE;
   if (batch->n == 0)
     return TRUE;
   if (!batch->run->calibrated && !calibrate (batch, error))
@@ -249,8 +318,34 @@ sae_batch_flush (SaeBatch *batch, GError **error)
 gsize
 sae_batch_drop (SaeBatch *batch)
 {
-  gsize n = batch->n;
+  gsize n = batch->n + sae_mixer_drop (&batch->mixer);
 
   batch->n = 0;
   return n;
+}
+
+void
+sae_batch_describe (SaeBatch *batch, SaeState *state)
+{
+  const SaeNet *net = &batch->run->net;
+  guint64 n = batch->n;
+  gboolean has_target = batch->target != NULL;
+
+  sae_state_u64s (state, "batch.n", &n, 1);
+  sae_state_flag (state, "batch.has_target", &has_target);
+  if (!sae_state_expect (state, "batch.n", n <= rows_wanted (batch)))
+    return;
+  if (sae_state_is_restoring (state)) {
+    if (has_target && !batch->target &&
+        !separate_target (batch, sae_state_error (state)))
+      return;
+    if (!resize (batch, rows_wanted (batch), sae_state_error (state)))
+      return;
+    batch->n = (gsize) n;
+  }
+  sae_state_floats (state, "batch.x", batch->x, batch->n * net->d_in);
+  if (batch->target)
+    sae_state_floats (state, "batch.target", batch->target,
+        batch->n * net->d_out);
+  sae_mixer_describe (&batch->mixer, state);
 }

@@ -5,10 +5,12 @@
  * stream is known. */
 #pragma once
 
+#include "mixer.h"
 #include "run.h"
 
 typedef struct {
   SaeRun *run;
+  SaeMixer mixer; /* before the buffers below, with shuffle-rows */
   gsize capacity; /* rows of the buffers below */
   gsize n;        /* rows in them */
   float *x;       /* [capacity, d_in] */
@@ -23,12 +25,16 @@ void sae_batch_clear (SaeBatch *batch);
 gboolean sae_batch_push (SaeBatch *batch, const float *x, const float *target,
     gsize n_rows, GError **error);
 
-/* Adds rows and takes one step on all that are there, however many. */
+/* Adds rows past the mixer and takes one step on all that are in the batch,
+ * however many. */
 gboolean sae_batch_step (SaeBatch *batch, const float *x, const float *target,
     gsize n_rows, GError **error);
 
-/* Takes a step on what is there, if anything. */
+/* Takes steps on what is there, in mixer and batch, if anything. */
 gboolean sae_batch_flush (SaeBatch *batch, GError **error);
 
 /* Forgets what is there; returns how many rows that were. */
 gsize sae_batch_drop (SaeBatch *batch);
+
+/* Whatever of it is state of a run; the run's own comes before. */
+void sae_batch_describe (SaeBatch *batch, SaeState *state);

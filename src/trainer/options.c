@@ -95,6 +95,9 @@ static const Option options_table[] = {
     KIND_DOUBLE, AT (bandwidth), 1e-9, 1e9, 0.5 },
   { "batch-size", "Rows of one optimiser step, gathered over buffers",
     KIND_UINT, AT (batch_size), 1, 1 << 24, 512 },
+  { "shuffle-rows", "Rows of the stream that are mixed with each other before "
+    "they form batches, in memory (0 = as they come)",
+    KIND_UINT64, AT (shuffle_rows), 0, 18446744073709551615.0, 0 },
   { "optimizer", "Update rule",
     KIND_ENUM, AT (optimizer), 0, 0, SAE_OPTIMIZER_ADAM,
     sae_optimizer_get_type },
@@ -139,6 +142,16 @@ guint
 sae_trainer_options_end (void)
 {
   return G_N_ELEMENTS (options_table) + 1;
+}
+
+GParamSpec *
+sae_trainer_options_find (guint id)
+{
+  gpointer klass = g_type_class_peek (SAE_TYPE_TRAINER);
+
+  if (id == 0 || id > G_N_ELEMENTS (options_table))
+    return NULL;
+  return g_object_class_find_property (klass, options_table[id - 1].name);
 }
 
 static guint64

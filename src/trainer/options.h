@@ -28,6 +28,7 @@ typedef struct {
   char prefixes[SAE_OPTIONS_TEXT]; /* "" or sizes with commas */
   double bandwidth;
   guint batch_size;
+  guint64 shuffle_rows; /* 0: not mixed */
   SaeOptimizer optimizer;
   double momentum, beta1, beta2, epsilon;
   double learning_rate; /* 0: from d_sae */
@@ -52,6 +53,9 @@ gboolean sae_trainer_options_set (SaeTrainerOptions *options, guint id,
     const GValue *value);
 gboolean sae_trainer_options_get (const SaeTrainerOptions *options, guint id,
     GValue *value);
+/* Its property: name, type, SAE_PARAM_LIVE. NULL for an id that is no option.
+ */
+GParamSpec *sae_trainer_options_find (guint id);
 /* First property id that is free. */
 guint sae_trainer_options_end (void);
 
