@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sae-error.h"
+#include "sae-checkpoint.h"
 #include "sae-enums.h"
 #include "sae-latents.h"
 #include "sae-metrics.h"

@@ -132,4 +132,19 @@ typedef enum {
   SAE_DECODER_NORM_FREE,
 } SaeDecoderNorm;
 
+/**
+ * SaeResume:
+ * @SAE_RESUME_NO: starts anew
+ * @SAE_RESUME_REPLAY: goes on, and the stream is the same from its start: rows
+ *   that the run has had are dropped
+ * @SAE_RESUME_CONTINUE: goes on, with rows that the run has not had
+ *
+ * How a run goes on from a checkpoint.
+ */
+typedef enum {
+  SAE_RESUME_NO,
+  SAE_RESUME_REPLAY,
+  SAE_RESUME_CONTINUE,
+} SaeResume;
+
 G_END_DECLS

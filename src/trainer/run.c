@@ -33,6 +33,12 @@ static const char *const parameter_names[SAE_N_PARAMETERS] = {"W_enc", "b_enc",
 
 /* --- making one ----------------------------------------------------------- */
 
+const char *
+sae_run_parameter_name (guint which)
+{
+  return parameter_names[which];
+}
+
 static gboolean
 allocate_parameter (SaeRun *run, guint which, gsize rows, gsize columns,
     GError **error)

@@ -14,6 +14,7 @@
 #include "optimizer.h"
 #include "prefixes.h"
 #include "spikes.h"
+#include "state.h"
 #include "thresholds.h"
 
 /* SAE_THRESHOLD is log θ, and empty but for jump-relu. */
@@ -108,3 +109,9 @@ gboolean sae_run_step (SaeRun *run, const float *x, const float *target,
 SaeModel *sae_run_copy_model (SaeRun *run, GError **error);
 
 double sae_run_get_dead_fraction (const SaeRun *run);
+
+/* "W_enc", "b_enc", "W_dec", "b_dec", "threshold". */
+const char *sae_run_parameter_name (guint which);
+
+/* Whatever of it is state: a field that a step changes is a line there. */
+void sae_run_describe (SaeRun *run, SaeState *state);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "batch.h"
+#include "checkpoint.h"
 #include "model.h"
 #include "options.h"
 #include "run.h"
@@ -35,8 +35,11 @@ struct _SaeTrainer {
   GMutex lock;
   SaeRun *run;       /* lock; NULL until started */
   SaeBatch batch;    /* lock */
+  guint64 received;  /* lock; rows that ever came in */
+  guint64 to_drop;   /* lock; rows that a replay still brings */
   gint64 started;    /* lock; monotonic µs of the first rows */
   gint64 last_taken; /* lock; when metrics were last taken */
+  guint64 resumed_rows, resumed_since_last; /* lock; metered before started */
 };
 
 enum { PROP_STEPS, PROP_ROWS, N_OWN_PROPS };
@@ -82,7 +85,9 @@ clear_run (SaeTrainer *self)
 {
   sae_batch_clear (&self->batch);
   g_clear_pointer (&self->run, sae_run_free);
+  self->received = self->to_drop = 0;
   self->started = self->last_taken = 0;
+  self->resumed_rows = self->resumed_since_last = 0;
 }
 
 static void
@@ -262,6 +267,87 @@ sae_trainer_start_from (SaeTrainer *trainer, SaeModel *model, GError **error)
   return ok;
 }
 
+/* Needs the lock. */
+static gboolean
+resume (SaeTrainer *self, SaeCheckpoint *checkpoint, SaeResume how,
+    GError **error)
+{
+  SaeTrainerOptions options = copy_options (self);
+  SaeRun *run;
+  SaeBatch batch;
+
+  if (!sae_checkpoint_restore (checkpoint, &options, &run, &batch, error))
+    return FALSE;
+  clear_run (self);
+  self->run = run;
+  self->batch = batch;
+  self->received = sae_checkpoint_get_rows (checkpoint);
+  self->to_drop = how == SAE_RESUME_REPLAY ? self->received : 0;
+  self->resumed_rows = run->total.rows;
+  self->resumed_since_last = run->since_last.rows;
+  return TRUE;
+}
+
+/**
+ * sae_trainer_resume:
+ * @trainer: a trainer
+ * @checkpoint: where to go on
+ * @how: whether the rows that come are those of the old run from its start on
+ *   (%SAE_RESUME_REPLAY), of which the first sae_checkpoint_get_rows() are
+ *   dropped, or those after them (%SAE_RESUME_CONTINUE)
+ * @error: return location
+ *
+ * Goes on with the run that @checkpoint is of: it ends in the same bytes as if
+ * it had never stopped. Options that were left open take the values that the
+ * run has; those that were set must be the same, but for those with
+ * %SAE_PARAM_LIVE, #SaeTrainer:n-threads and #SaeTrainer:total-rows. On
+ * failure the old run goes on.
+ *
+ * Returns: whether it resumed
+ * Since: 0.1
+ */
+gboolean
+sae_trainer_resume (SaeTrainer *trainer, SaeCheckpoint *checkpoint,
+    SaeResume how, GError **error)
+{
+  gboolean ok;
+
+  g_return_val_if_fail (how != SAE_RESUME_NO, FALSE);
+  g_mutex_lock (&trainer->lock);
+  ok = resume (trainer, checkpoint, how, error);
+  g_mutex_unlock (&trainer->lock);
+  return ok;
+}
+
+/**
+ * sae_trainer_checkpoint:
+ * @trainer: a trainer
+ * @error: return location
+ *
+ * Copies everything that the run needs to go on, between two steps. Takes as
+ * long as copying the weights and their optimiser state does; saving the copy
+ * needs no lock.
+ *
+ * Returns: (transfer full): a checkpoint; %NULL with %SAE_ERROR_STATE before
+ *   the start
+ * Since: 0.1
+ */
+SaeCheckpoint *
+sae_trainer_checkpoint (SaeTrainer *trainer, GError **error)
+{
+  SaeCheckpoint *checkpoint = NULL;
+
+  g_mutex_lock (&trainer->lock);
+  if (trainer->run)
+    checkpoint = sae_checkpoint_new (trainer->run, &trainer->batch,
+        trainer->received, error);
+  else
+    g_set_error (error, SAE_ERROR, SAE_ERROR_STATE,
+        "trainer: expected a started run, got none");
+  g_mutex_unlock (&trainer->lock);
+  return checkpoint;
+}
+
 /**
  * sae_trainer_reset:
  * @trainer: a trainer
@@ -350,6 +436,23 @@ floats_of (GBytes *bytes)
 typedef gboolean (*Feed) (SaeBatch *batch, const float *x, const float *target,
     gsize n_rows, GError **error);
 
+/* Needs the lock, and a run. Counts the rows, and drops those of them that the
+ * run has had before it was resumed. */
+static gboolean
+feed_rows (SaeTrainer *self, Feed to, const float *x, const float *target,
+    gsize n_rows, GError **error)
+{
+  const SaeNet *net = &self->run->net;
+  gsize known = (gsize) MIN (self->to_drop, n_rows);
+
+  self->to_drop -= known;
+  self->received += n_rows - known;
+  if (known == n_rows && known > 0)
+    return TRUE;
+  return to (&self->batch, x ? x + known * net->d_in : NULL,
+      target ? target + known * net->d_out : NULL, n_rows - known, error);
+}
+
 static gboolean
 feed (SaeTrainer *self, Feed to, GBytes *x, GBytes *target, GError **error)
 {
@@ -358,7 +461,7 @@ feed (SaeTrainer *self, Feed to, GBytes *x, GBytes *target, GError **error)
 
   g_mutex_lock (&self->lock);
   ok = prepare (self, error) && count_rows (self, x, target, &n_rows, error) &&
-       to (&self->batch, floats_of (x), floats_of (target), n_rows, error);
+       feed_rows (self, to, floats_of (x), floats_of (target), n_rows, error);
   g_mutex_unlock (&self->lock);
   return ok;
 }
@@ -372,8 +475,8 @@ feed (SaeTrainer *self, Feed to, GBytes *x, GBytes *target, GError **error)
  * @error: return location
  *
  * One optimiser step on just these rows (and on those that
- * sae_trainer_push() left pending). Rows with a NaN or an infinity are left
- * out and counted.
+ * sae_trainer_push() left pending, but for rows that #SaeTrainer:shuffle-rows
+ * keeps). Rows with a NaN or an infinity are left out and counted.
  *
  * Returns: whether it worked
  * Since: 0.1
@@ -428,7 +531,7 @@ sae_trainer_push_rows (SaeTrainer *trainer, const float *x, const float *target,
   g_mutex_lock (&trainer->lock);
   ok = prepare (trainer, error) &&
        (target || check_target (trainer, n_rows, FALSE, 0, error)) &&
-       sae_batch_push (&trainer->batch, x, target, n_rows, error);
+       feed_rows (trainer, sae_batch_push, x, target, n_rows, error);
   g_mutex_unlock (&trainer->lock);
   return ok;
 }
@@ -438,8 +541,8 @@ sae_trainer_push_rows (SaeTrainer *trainer, const float *x, const float *target,
  * @trainer: a trainer
  * @error: return location
  *
- * Takes a step on the rows that do not fill a batch, if there are any: the end
- * of the stream.
+ * Takes steps on the rows that #SaeTrainer:shuffle-rows keeps and that do not
+ * fill a batch, if there are any: the end of the stream.
  *
  * Returns: whether it worked
  * Since: 0.1
@@ -459,7 +562,8 @@ sae_trainer_flush (SaeTrainer *trainer, GError **error)
  * sae_trainer_drop_pending:
  * @trainer: a trainer
  *
- * Forgets the rows that do not fill a batch yet: a discontinuity.
+ * Forgets the rows that #SaeTrainer:shuffle-rows keeps and that do not fill a
+ * batch yet: a discontinuity.
  *
  * Returns: how many rows were dropped
  * Since: 0.1
@@ -570,7 +674,8 @@ sae_trainer_save (SaeTrainer *trainer, SaeModel *model, const char *path,
 
 /* Needs the lock. */
 static SaeMetrics *
-read_metrics (SaeTrainer *self, const SaeMeter *meter, gint64 since)
+read_metrics (SaeTrainer *self, const SaeMeter *meter, gint64 since,
+    guint64 rows_before)
 {
   SaeMetrics *metrics = g_new0 (SaeMetrics, 1);
   const SaeRun *run = self->run;
@@ -585,7 +690,10 @@ read_metrics (SaeTrainer *self, const SaeMeter *meter, gint64 since)
       run->scale * sae_batch_top_k_get_threshold (&run->batch_top_k);
   metrics->gradient_norm = run->gradient_norm;
   metrics->learning_rate = run->learning_rate;
-  metrics->rows_per_second = seconds > 0 ? (double) metrics->rows / seconds : 0;
+  metrics->rows_per_second =
+      seconds > 0 && metrics->rows >= rows_before
+          ? (double) (metrics->rows - rows_before) / seconds
+          : 0;
   return metrics;
 }
 
@@ -605,9 +713,9 @@ sae_trainer_get_metrics (SaeTrainer *trainer)
   SaeMetrics *metrics;
 
   g_mutex_lock (&trainer->lock);
-  metrics = trainer->run
-                ? read_metrics (trainer, &trainer->run->total, trainer->started)
-                : g_new0 (SaeMetrics, 1);
+  metrics = trainer->run ? read_metrics (trainer, &trainer->run->total,
+                               trainer->started, trainer->resumed_rows)
+                         : g_new0 (SaeMetrics, 1);
   g_mutex_unlock (&trainer->lock);
   return metrics;
 }
@@ -628,9 +736,10 @@ sae_trainer_take_metrics (SaeTrainer *trainer)
 
   g_mutex_lock (&trainer->lock);
   if (trainer->run) {
-    metrics =
-        read_metrics (trainer, &trainer->run->since_last, trainer->last_taken);
+    metrics = read_metrics (trainer, &trainer->run->since_last,
+        trainer->last_taken, trainer->resumed_since_last);
     sae_meter_reset (&trainer->run->since_last);
+    trainer->resumed_since_last = 0;
     trainer->last_taken = g_get_monotonic_time ();
   } else {
     metrics = g_new0 (SaeMetrics, 1);
@@ -673,4 +782,23 @@ sae_trainer_get_rows (SaeTrainer *trainer)
   rows = trainer->run ? trainer->run->rows : 0;
   g_mutex_unlock (&trainer->lock);
   return rows;
+}
+
+/**
+ * sae_trainer_get_received:
+ * @trainer: a trainer
+ *
+ * Returns: rows that came in since the start of the run, in its earlier parts
+ *   too when it was resumed: trained on, skipped, dropped or waiting
+ * Since: 0.1
+ */
+guint64
+sae_trainer_get_received (SaeTrainer *trainer)
+{
+  guint64 received;
+
+  g_mutex_lock (&trainer->lock);
+  received = trainer->received;
+  g_mutex_unlock (&trainer->lock);
+  return received;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "sae-checkpoint.h"
 #include "sae-metrics.h"
 #include "sae-model.h"
 
@@ -23,6 +24,10 @@ SAE_API SaeTrainer *sae_trainer_new (guint d_in, guint d_sae, guint k);
 SAE_API gboolean sae_trainer_start (SaeTrainer *trainer, GError **error);
 SAE_API gboolean sae_trainer_start_from (SaeTrainer *trainer, SaeModel *model,
     GError **error);
+SAE_API gboolean sae_trainer_resume (SaeTrainer *trainer,
+    SaeCheckpoint *checkpoint, SaeResume how, GError **error);
+SAE_API SaeCheckpoint *
+sae_trainer_checkpoint (SaeTrainer *trainer, GError **error);
 SAE_API void sae_trainer_reset (SaeTrainer *trainer);
 
 SAE_API gboolean sae_trainer_step (SaeTrainer *trainer, GBytes *x,
@@ -43,5 +48,6 @@ SAE_API guint64 sae_trainer_get_missing_rows (SaeTrainer *trainer,
     guint64 *pending);
 SAE_API guint64 sae_trainer_get_steps (SaeTrainer *trainer);
 SAE_API guint64 sae_trainer_get_rows (SaeTrainer *trainer);
+SAE_API guint64 sae_trainer_get_received (SaeTrainer *trainer);
 
 G_END_DECLS

@@ -9,9 +9,9 @@
 #include <glib.h>
 
 typedef struct {
-  double log_mean; /* of log mse, exponential */
-  guint64 seen;    /* batches in it */
-  guint in_a_row;  /* spikes without a batch between them */
+  double log_mean;  /* of log mse, exponential */
+  guint64 seen;     /* batches in it */
+  guint64 in_a_row; /* spikes without a batch between them */
 } SaeSpikes;
 
 /* Whether a batch with this mean squared error is one; else it is learned

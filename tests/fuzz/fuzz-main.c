@@ -8,7 +8,9 @@
 
 #include "fuzz.h"
 
+#ifndef MAX_SIZE
 #define MAX_SIZE 4096
+#endif
 #define SEED 0x5ae
 
 static GPtrArray *

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """SaeTrainer from Python."""
 
+import json
+import pathlib
+import struct
+import tempfile
+
 import numpy as np
 
 import reference
@@ -166,6 +171,46 @@ def _():
     other = Sae.Trainer.new(D_IN, D_SAE, K)
     other.start_from(model)
     assert other.get_model().get_W_enc().equal(model.get_W_enc())
+
+
+@tap.test("/python/trainer/checkpoint-resumes")
+def _():
+    x, more = sparse_rows(100, 1), sparse_rows(60, 2)
+    whole, stopped, resumed = new_trainer(), new_trainer(), new_trainer()
+    for part in (x, more):
+        whole.push(to_bytes(part))
+    stopped.push(to_bytes(x))
+    with tempfile.TemporaryDirectory() as folder:
+        stopped.checkpoint().save(f"{folder}/checkpoint")
+        checkpoint = Sae.Checkpoint.load(f"{folder}/checkpoint")
+    assert checkpoint.get_rows() == 100
+    resumed.resume(checkpoint, Sae.Resume.CONTINUE)
+    resumed.push(to_bytes(more))
+    whole.flush()
+    resumed.flush()
+    assert resumed.get_model().get_W_enc().equal(whole.get_model().get_W_enc())
+    with expect_error(Sae.Error.SIZE, "seed", "77"):
+        new_trainer(seed=77).resume(checkpoint, Sae.Resume.REPLAY)
+
+
+@tap.test("/python/trainer/a-checkpoint-is-a-safetensors-file")
+def _():
+    trainer = new_trainer(normalize=Sae.Normalize.NONE)
+    trainer.step(to_bytes(sparse_rows(128, 1)))
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.checkpoint().save(f"{folder}/checkpoint")
+        data = pathlib.Path(folder, "checkpoint").read_bytes()
+    end = 8 + struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:end])
+    tensor, steps = header["W_enc"], header["steps"]
+    first, last = (end + at for at in tensor["data_offsets"])
+    assert tensor["dtype"] == "F32" and tensor["shape"] == [D_SAE * D_IN]
+    assert trainer.get_model().get_W_enc().get_data() == data[first:last]
+    first, last = (end + at for at in steps["data_offsets"])
+    assert steps["dtype"] == "U64" and data[first:last] == struct.pack("<Q", 1)
+    metadata = header["__metadata__"]
+    assert (metadata["rows"], metadata["steps"]) == ("128", "1")
+    assert json.loads(metadata["options"])["optimizer"] == "adam"
 
 
 @tap.test("/python/trainer/refuses-half-rows")
