@@ -100,3 +100,23 @@ sae_atomic_write_view (const char *path, SaeFileWriter write,
 {
   return write_file (path, FALSE, write, user_data, error);
 }
+
+gboolean
+sae_atomic_probe_file (const char *path, GError **error)
+{
+  SaePlace place;
+  g_autofree char *temporary = NULL;
+  gboolean ok = FALSE;
+  int fd;
+
+  if (!sae_place_open (&place, path, FALSE, error))
+    return FALSE;
+  fd = sae_place_make_file (&place, &temporary, error);
+  if (fd >= 0) {
+    ok = vet_target (&place, fd, error);
+    close (fd);
+    unlinkat (place.parent, temporary, 0);
+  }
+  sae_place_close (&place);
+  return ok;
+}

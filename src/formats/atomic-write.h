@@ -34,6 +34,10 @@ gboolean sae_atomic_write_file (const char *path, SaeFileWriter write,
 gboolean sae_atomic_write_view (const char *path, SaeFileWriter write,
     gpointer user_data, GError **error);
 
+/* Checks, without leaving anything behind, that sae_atomic_write_file() would
+ * find a writable place at @path; for failing early. */
+gboolean sae_atomic_probe_file (const char *path, GError **error);
+
 typedef struct {
   const char *name; /* of the file inside the folder */
   /* NULL: a file of ours that the new folder does not have. */

@@ -580,6 +580,23 @@ sae_trainer_drop_pending (SaeTrainer *trainer)
   return n;
 }
 
+/* Needs the lock, and a run. */
+static guint64
+missing_rows (SaeTrainer *self, guint64 *pending)
+{
+  const SaeMixer *mixer = &self->batch.mixer;
+  guint64 batch_size = self->run->options.batch_size;
+  guint64 n = self->batch.n % batch_size;
+
+  *pending = 1;
+  if (self->to_drop > n)
+    return self->to_drop - n;
+  if (mixer->n < mixer->capacity)
+    return mixer->capacity - mixer->n;
+  *pending = n - self->to_drop;
+  return batch_size - *pending;
+}
+
 /**
  * sae_trainer_get_missing_rows:
  * @trainer: a trainer
@@ -588,7 +605,9 @@ sae_trainer_drop_pending (SaeTrainer *trainer)
  * How many more rows sae_trainer_push() needs for the next batch: for a value
  * that changes along the stream to change where a batch begins, which is where
  * @pending is 0. (The first batches wait for the scale of the stream, and are
- * trained together when it is known.)
+ * trained together when it is known. Rows that fill #SaeTrainer:shuffle-rows,
+ * and those of a replay before the batch that was begun when the run stopped,
+ * are as if they were part of a batch.)
  *
  * Returns: rows that are missing; at least 1
  * Since: 0.1
@@ -596,17 +615,15 @@ sae_trainer_drop_pending (SaeTrainer *trainer)
 guint64
 sae_trainer_get_missing_rows (SaeTrainer *trainer, guint64 *pending)
 {
-  guint64 batch_size = copy_options (trainer).batch_size, n = 0;
+  guint64 missing = copy_options (trainer).batch_size, n = 0;
 
   g_mutex_lock (&trainer->lock);
-  if (trainer->run) {
-    batch_size = trainer->run->options.batch_size;
-    n = trainer->batch.n % batch_size;
-  }
+  if (trainer->run)
+    missing = missing_rows (trainer, &n);
   g_mutex_unlock (&trainer->lock);
   if (pending)
     *pending = n;
-  return batch_size - n;
+  return missing;
 }
 
 /**

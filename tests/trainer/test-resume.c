@@ -287,28 +287,29 @@ test_bad_rows (Scratch *scratch, gconstpointer data)
   g_assert_cmpuint (metrics->skipped_rows, ==, (STEP_ROWS + 9) / 10);
 }
 
-/* Targets of their own, in batch and mixer. */
+/* Targets of their own, in batch and mixer: @width numbers each. */
 static void
-test_targets (Scratch *scratch, gconstpointer data)
+resume_with_targets (guint width)
 {
-  g_autofree char *path = scratch_path (scratch, "checkpoint");
-  g_autoptr (GBytes) x = the_rows (1000);
-  SaeTrainer *trainers[3];
-  gsize row = D * sizeof (float);
+  g_autoptr (GBytes) x = the_rows (1000), more = the_rows (2000);
+  g_autoptr (GBytes) y = g_bytes_new_from_bytes (more,
+      1000 * D * sizeof (float), 1000 * width * sizeof (float));
+  SaeTrainer *trainers[3]; /* whole, stopped, resumed */
+  gsize row = D * sizeof (float), target_row = width * sizeof (float);
 
-  for (guint i = 0; i < 3; i++) { /* whole, stopped, resumed */
+  for (guint i = 0; i < 3; i++) {
     trainers[i] = sae_trainer_new (D, D_SAE, 4);
+    g_object_set (trainers[i], "output-size", width, NULL);
     set_options (trainers[i],
-        "output-size=8 batch-size=32 normalize=none shuffle-rows=100 "
-        "n-threads=1");
+        "batch-size=32 normalize=none shuffle-rows=100 n-threads=1");
   }
   for (guint i = 0; i < 3; i++) {
     gsize from = i == 2 ? 333 : 0, n = (i == 1 ? 333 : 1000) - from;
     g_autoptr (GBytes) part = g_bytes_new_from_bytes (x, from * row, n * row);
     g_autoptr (GBytes) target =
-        g_bytes_new_from_bytes (x, from * row / 2, n * row / 2);
+        g_bytes_new_from_bytes (y, from * target_row, n * target_row);
     g_autoptr (SaeCheckpoint) checkpoint =
-        i == 2 ? checkpoint_of (trainers[1], path) : NULL;
+        i == 2 ? checkpoint_of (trainers[1], NULL) : NULL;
     if (checkpoint)
       g_assert_true (sae_trainer_resume (trainers[2], checkpoint,
           SAE_RESUME_CONTINUE, NULL));
@@ -319,6 +320,57 @@ test_targets (Scratch *scratch, gconstpointer data)
   expect_same_end (trainers[2], trainers[0]);
   for (guint i = 0; i < 3; i++)
     g_object_unref (trainers[i]);
+}
+
+static void
+test_targets (void)
+{
+  resume_with_targets (D / 2);
+  resume_with_targets (D); /* which is not known from the sizes */
+}
+
+/* A learning rate that changes along the stream, once a batch. */
+static void
+push_controlled (SaeTrainer *trainer, GBytes *x, gsize from, gsize to)
+{
+  while (from < to) {
+    guint64 pending;
+    guint64 n = sae_trainer_get_missing_rows (trainer, &pending);
+    g_assert_cmpuint (n, >, 0);
+    n = MIN (n, to - from);
+    if (pending == 0)
+      g_object_set (trainer, "learning-rate", 1e-3 * (1 + from % 70), NULL);
+    push (trainer, x, from, from + n);
+    from += n;
+  }
+}
+
+static void
+test_controlled (Scratch *scratch, gconstpointer data)
+{
+  static const char *const options[] = {"", "shuffle-rows=77"};
+  g_autoptr (GBytes) x = the_rows (STEP_ROWS);
+
+  for (guint i = 0; i < 2 * 40; i++) {
+    const Kind kind = {SAE_OPTIMIZER_ADAM, SAE_SPARSITY_TOP_K, options[i % 2]};
+    g_autoptr (SaeTrainer) whole = step_trainer (&kind);
+    g_autoptr (SaeTrainer) stopped = step_trainer (&kind);
+    g_autoptr (SaeTrainer) resumed = step_trainer (&kind);
+    g_autoptr (SaeCheckpoint) checkpoint = NULL;
+    gsize at = 50 + i * 5;
+    expect_with ("stopped after row %u", (guint) at);
+    g_assert_true (sae_trainer_start (whole, NULL));
+    g_assert_true (sae_trainer_start (stopped, NULL));
+    push_controlled (whole, x, 0, STEP_ROWS);
+    push_controlled (stopped, x, 0, at / 3);
+    push_controlled (stopped, x, at / 3, at);
+    checkpoint = checkpoint_of (stopped, NULL);
+    g_assert_true (
+        sae_trainer_resume (resumed, checkpoint, SAE_RESUME_REPLAY, NULL));
+    push_controlled (resumed, x, 0, 801);
+    push_controlled (resumed, x, 801, STEP_ROWS);
+    expect_same_end (resumed, whole);
+  }
 }
 
 /* What a model brought stays, without being set again: its rule, and its
@@ -508,11 +560,12 @@ main (int argc, char **argv)
   ADD ("again-and-again", test_again_and_again);
   ADD ("metrics-since-the-last", test_metrics_since_last);
   ADD ("bad-rows-are-received", test_bad_rows);
-  ADD ("targets", test_targets);
+  ADD ("rates-that-change-by-batch", test_controlled);
   ADD ("from-a-model", test_from_model);
   ADD ("contradicting-options-are-refused", test_options);
   ADD ("open-options-are-kept", test_open_options_are_kept);
   ADD ("failure-changes-nothing", test_failed_resume_changes_nothing);
+  g_test_add_func ("/trainer/resume/targets", test_targets);
   g_test_add_func ("/trainer/resume/checkpoint-before-the-start",
       test_before_the_start);
   return g_test_run ();
