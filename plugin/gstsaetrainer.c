@@ -10,6 +10,11 @@
  * EOS, and when the element goes to READY with anything trained since, so that
  * Ctrl-C loses nothing. One element at a time may train into a folder.
  *
+ * With #GstSaeTrainer:checkpoint-location all that the run needs to go on is
+ * written every #GstSaeTrainer:checkpoint-interval rows and at its end, in a
+ * thread of its own; #GstSaeTrainer:resume goes on from there, and ends in the
+ * same bytes as a run that was never stopped.
+ *
  * A second tensor is the target of a transcoder (floating) or a mask (uint8):
  * rows whose mask is 0 pass and are neither trained nor measured. So do GAP
  * buffers.
@@ -77,7 +82,8 @@ static gboolean
 claim_paths (GstSaeTrainer *self)
 {
   if (claim_path (self, "location", &self->location) &&
-      claim_path (self, "metrics-location", &self->metrics_location))
+      claim_path (self, "metrics-location", &self->metrics_location) &&
+      claim_path (self, "checkpoint-location", &self->checkpoint_location))
     return TRUE;
   gst_sae_claim_release_all (GST_ELEMENT (self));
   return FALSE;
@@ -94,8 +100,10 @@ gst_sae_trainer_start (GstBaseTransform *trans)
     return FALSE;
   if (gst_sae_trainer_check_settings (self, &error) &&
       gst_sae_trainer_load_initial (self, &error) &&
+      gst_sae_trainer_start_checkpoints (self, &error) &&
       gst_sae_trainer_start_stats (self, &error))
     return TRUE;
+  gst_sae_trainer_stop_checkpoints (self);
   gst_sae_claim_release_all (GST_ELEMENT (self));
   gst_sae_element_post_error (GST_ELEMENT (self), "Cannot start", error);
   return FALSE;
@@ -107,7 +115,9 @@ gst_sae_trainer_stop (GstBaseTransform *trans)
 {
   GstSaeTrainer *self = GST_SAE_TRAINER (trans);
 
+  gst_sae_trainer_take_last_checkpoint (self);
   gst_sae_trainer_finish (self);
+  gst_sae_trainer_stop_checkpoints (self);
   gst_sae_trainer_stop_stats (self);
   gst_sae_claim_release_all (GST_ELEMENT (self));
   gst_clear_caps (&self->refused);
@@ -152,9 +162,26 @@ end_buffer (GstSaeTrainer *self, GstBuffer *buffer)
 static void
 end_stream (GstSaeTrainer *self)
 {
+  gst_sae_trainer_take_last_checkpoint (self);
   gst_sae_trainer_finish (self);
+  gst_sae_trainer_wait_for_checkpoints (self);
   gst_sae_trainer_warn_if_untrained (self);
   gst_sae_trainer_post_stats (self, TRUE);
+}
+
+static void
+drop_pending (GstSaeTrainer *self)
+{
+  guint64 n = sae_trainer_drop_pending (self->trainer);
+
+  self->dropped_rows += n;
+  GST_INFO_OBJECT (self, "flushes dropped %" G_GUINT64_FORMAT " rows",
+      self->dropped_rows);
+  if (n == 0)
+    return;
+  g_mutex_lock (&self->run_lock);
+  self->checkpoint_rows = G_MAXUINT64; /* the last one has these rows */
+  g_mutex_unlock (&self->run_lock);
 }
 
 static GstFlowReturn
@@ -189,9 +216,7 @@ gst_sae_trainer_sink_event (GstBaseTransform *trans, GstEvent *event)
       end_stream (self);
       break;
     case GST_EVENT_FLUSH_STOP:
-      self->dropped_rows += sae_trainer_drop_pending (self->trainer);
-      GST_INFO_OBJECT (self, "flushes dropped %" G_GUINT64_FORMAT " rows",
-          self->dropped_rows);
+      drop_pending (self);
       break;
     default:
       break;
@@ -219,6 +244,7 @@ gst_sae_trainer_finalize (GObject *object)
 
   g_clear_object (&self->trainer);
   g_clear_pointer (&self->initial, sae_model_unref);
+  g_clear_pointer (&self->resume_from, sae_checkpoint_unref);
   g_mutex_clear (&self->run_lock);
   gst_sae_reader_clear (&self->reader);
   gst_sae_floats_clear (&self->x);
@@ -226,6 +252,7 @@ gst_sae_trainer_finalize (GObject *object)
   g_free (self->kept);
   g_free (self->location);
   g_free (self->init_location);
+  g_free (self->checkpoint_location);
   g_free (self->metadata);
   g_free (self->log_location);
   g_free (self->metrics_location);

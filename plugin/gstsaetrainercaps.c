@@ -130,6 +130,7 @@ gst_sae_trainer_take_caps (GstSaeTrainer *self, GstEvent *event)
 void
 gst_sae_trainer_take_initial (GstSaeTrainer *self, SaeModel *model)
 {
+  g_clear_pointer (&self->resume_from, sae_checkpoint_unref);
   g_clear_pointer (&self->initial, sae_model_unref);
   self->initial = model;
 }
@@ -146,9 +147,12 @@ find_total_rows (GstSaeTrainer *self)
   GST_OBJECT_LOCK (self);
   rows = self->wanted.total_rows;
   GST_OBJECT_UNLOCK (self);
-  if (rows == 0)
+  if (rows == 0) {
     rows = gst_sae_length_query (GST_BASE_TRANSFORM_SINK_PAD (self), row_size,
         self->reader.n_rows[0], self->tensors.fps_n, self->tensors.fps_d);
+    if (rows) /* what upstream knows of begins after those */
+      rows += gst_sae_trainer_resumed_rows (self);
+  }
   GST_INFO_OBJECT (self, "the run has %" G_GUINT64_FORMAT " rows (0: unknown)",
       rows);
   return rows;
@@ -165,9 +169,13 @@ start_run (GstSaeTrainer *self, guint64 total_rows, GError **error)
   self->told.total_rows = total_rows;
   g_object_set (self->trainer, "input-size", self->told.input_size,
       "output-size", self->told.output_size, "total-rows", total_rows, NULL);
-  self->started = self->initial ? sae_trainer_start_from (self->trainer,
-                                      self->initial, error)
-                                : sae_trainer_start (self->trainer, error);
+  if (self->resume_from)
+    self->started = sae_trainer_resume (self->trainer, self->resume_from,
+        self->resume_how, error);
+  else
+    self->started = self->initial ? sae_trainer_start_from (self->trainer,
+                                        self->initial, error)
+                                  : sae_trainer_start (self->trainer, error);
   if (self->started)
     gst_sae_trainer_take_initial (self, NULL);
   return self->started;

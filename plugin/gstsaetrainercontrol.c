@@ -50,8 +50,7 @@ push_by_batch (GstSaeTrainer *self, GstBuffer *buffer,
     gsize n = (gsize) MIN (missing, rows->n - at);
     if (pending == 0)
       sync_values (self, buffer, next_row (rows, row), rows->n_all);
-    if (!sae_trainer_push_rows (self->trainer, rows->x + at * rows->d_in,
-            rows->target ? rows->target + at * rows->d_out : NULL, n, error))
+    if (!gst_sae_trainer_push_piece (self, rows, at, n, error))
       return FALSE;
     at += n;
     for (gsize i = 0; i < n; i++)
@@ -66,6 +65,5 @@ gst_sae_trainer_push_rows (GstSaeTrainer *self, GstBuffer *buffer,
 {
   if (gst_object_has_active_control_bindings (GST_OBJECT (self)))
     return push_by_batch (self, buffer, rows, error);
-  return sae_trainer_push_rows (self->trainer, rows->x, rows->target, rows->n,
-      error);
+  return gst_sae_trainer_push_piece (self, rows, 0, rows->n, error);
 }

@@ -10,6 +10,7 @@
 #include "gstsaelog.h"
 #include "gstsaespan.h"
 #include "gstsaetensors.h"
+#include "gstsaewriter.h"
 #include "sae-trainer.h"
 
 G_BEGIN_DECLS
@@ -34,6 +35,9 @@ struct _GstSaeTrainer {
   gchar *init_location;
   gchar *metadata;
   gchar *log_location, *metrics_location;
+  gchar *checkpoint_location;
+  guint64 checkpoint_interval;
+  SaeResume resume;
   guint64 stats_interval;
   GstSaeTold wanted; /* as set, 0 where nothing was */
 
@@ -45,11 +49,16 @@ struct _GstSaeTrainer {
   GstSaeTensors tensors; /* of the caps; none before them */
   GstSaeTold told;       /* as wanted or as the stream tells */
   gboolean started;
-  SaeModel *initial;    /* what the run will start from; NULL: the seed */
-  guint64 saved_steps;  /* steps in what was last written */
-  guint64 failed_steps; /* steps in what could last not be written */
+  SaeModel *initial;          /* what the run will start from; NULL: the seed */
+  guint64 saved_steps;        /* steps in what was last written */
+  guint64 failed_steps;       /* steps in what could last not be written */
+  SaeCheckpoint *resume_from; /* what the run will go on from, before initial */
+  guint64 checkpoint_rows;    /* received in the last one, or G_MAXUINT64 */
 
   /* streaming thread */
+  GstSaeWriter *writer;  /* NULL where no checkpoints are wanted */
+  guint64 next_interval; /* rows between them; 0: only at the end */
+  SaeResume resume_how;
   GstCaps *refused;    /* caps that were last reported as an error */
   GstSaeTensor run[2]; /* of the last buffer that fitted the run */
   guint n_run;
@@ -139,6 +148,24 @@ gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error);
  * its own errors. */
 void gst_sae_trainer_finish (GstSaeTrainer *self);
 void gst_sae_trainer_warn_if_untrained (GstSaeTrainer *self);
+
+/* --- gstsaetrainercheckpoint.c: to go on after a stop ----------------------
+ */
+
+/* Looks at the place for checkpoints, and loads what resume asks for. */
+gboolean
+gst_sae_trainer_start_checkpoints (GstSaeTrainer *self, GError **error);
+/* Waits until the last one is written. */
+void gst_sae_trainer_stop_checkpoints (GstSaeTrainer *self);
+/* Rows before the stream, of the run that it will continue. */
+guint64 gst_sae_trainer_resumed_rows (GstSaeTrainer *self);
+/* Gives the trainer rows @at … @at + @n − 1, with checkpoints on the way. */
+gboolean gst_sae_trainer_push_piece (GstSaeTrainer *self,
+    const GstSaeTrainerRows *rows, gsize at, gsize n, GError **error);
+/* Before the last batch, which is not a whole one, is trained; unless there is
+ * one of the same rows. */
+void gst_sae_trainer_take_last_checkpoint (GstSaeTrainer *self);
+void gst_sae_trainer_wait_for_checkpoints (GstSaeTrainer *self);
 
 /* --- gstsaetrainerstats.c: messages, log and metrics file ----------------- */
 

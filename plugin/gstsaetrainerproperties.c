@@ -3,6 +3,7 @@
 
 #include "gstsaemirror.h"
 #include "gstsaestats.h"
+#include "sae-enum-types.h"
 
 #define DEFAULT_STATS_INTERVAL GST_SECOND
 
@@ -15,6 +16,9 @@ enum {
   PROP_INIT_LOCATION,
   PROP_LOG_LOCATION,
   PROP_METRICS_LOCATION,
+  PROP_CHECKPOINT_LOCATION,
+  PROP_CHECKPOINT_INTERVAL,
+  PROP_RESUME,
   N_OWN_PROPS
 };
 
@@ -106,6 +110,16 @@ gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
       g_free (self->metrics_location);
       self->metrics_location = g_value_dup_string (value);
       break;
+    case PROP_CHECKPOINT_LOCATION:
+      g_free (self->checkpoint_location);
+      self->checkpoint_location = g_value_dup_string (value);
+      break;
+    case PROP_CHECKPOINT_INTERVAL:
+      self->checkpoint_interval = g_value_get_uint64 (value);
+      break;
+    case PROP_RESUME:
+      self->resume = (SaeResume) g_value_get_enum (value);
+      break;
     case PROP_STATS_INTERVAL:
       self->stats_interval = g_value_get_uint64 (value);
       break;
@@ -154,6 +168,15 @@ gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
       break;
     case PROP_METRICS_LOCATION:
       g_value_set_string (value, self->metrics_location);
+      break;
+    case PROP_CHECKPOINT_LOCATION:
+      g_value_set_string (value, self->checkpoint_location);
+      break;
+    case PROP_CHECKPOINT_INTERVAL:
+      g_value_set_uint64 (value, self->checkpoint_interval);
+      break;
+    case PROP_RESUME:
+      g_value_set_enum (value, (gint) self->resume);
       break;
     case PROP_STATS_INTERVAL:
       g_value_set_uint64 (value, self->stats_interval);
@@ -214,6 +237,22 @@ gst_sae_trainer_install_properties (GObjectClass *object_class)
           "File that is replaced at each sae-stats, in Prometheus' text format "
           "(name it *.prom for node-exporter)",
           NULL, flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_CHECKPOINT_LOCATION,
+      g_param_spec_string ("checkpoint-location", "Checkpoint location",
+          "File for all that the run needs to go on, replaced whole; read by "
+          "resume",
+          NULL, flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_CHECKPOINT_INTERVAL,
+      g_param_spec_uint64 ("checkpoint-interval", "Checkpoint interval",
+          "Rows between two checkpoints (0 = only at the end and when stopped)",
+          0, G_MAXUINT64, 0, flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_RESUME,
+      g_param_spec_enum ("resume", "Resume",
+          "How to go on from checkpoint-location (replay = with the same "
+          "stream from its start, continue = with what comes next); starts "
+          "anew where there is no file",
+          SAE_TYPE_RESUME, SAE_RESUME_NO, flags | GST_PARAM_MUTABLE_READY));
+  gst_type_mark_as_plugin_api (SAE_TYPE_RESUME, 0);
   gst_sae_mirror_properties (object_class, N_OWN_PROPS, SAE_TYPE_TRAINER);
 }
 

@@ -62,6 +62,7 @@ gst_sae_trainer_forget_saved (GstSaeTrainer *self)
 {
   self->saved_steps = 0;
   self->failed_steps = G_MAXUINT64;
+  self->checkpoint_rows = G_MAXUINT64;
 }
 
 /* Steps to be saved; 0 when there is nothing new. */

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsaetrainerparts.h"
+
+#include "atomic-write.h"
+
+static gboolean
+check_location (const gchar *path, SaeResume resume, GError **error)
+{
+  if (path)
+    return sae_atomic_probe_file (path, error);
+  if (resume == SAE_RESUME_NO)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "resume: expected a checkpoint-location to resume from, got none");
+  return FALSE;
+}
+
+/* FALSE for a file that is there and no good. */
+static gboolean
+load_checkpoint (GstSaeTrainer *self, const gchar *path, GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+  SaeCheckpoint *checkpoint = sae_checkpoint_load (path, &problem);
+
+  if (g_error_matches (problem, SAE_ERROR, SAE_ERROR_NOT_FOUND)) {
+    GST_ELEMENT_INFO (self, RESOURCE, NOT_FOUND,
+        ("No checkpoint there yet: training starts anew."), ("%s", path));
+    return TRUE;
+  }
+  if (!checkpoint) {
+    g_propagate_error (error, g_steal_pointer (&problem));
+    return FALSE;
+  }
+  g_mutex_lock (&self->run_lock);
+  self->resume_from = checkpoint;
+  g_mutex_unlock (&self->run_lock);
+  return TRUE;
+}
+
+gboolean
+gst_sae_trainer_start_checkpoints (GstSaeTrainer *self, GError **error)
+{
+  g_autofree gchar *path =
+      gst_sae_trainer_dup_string (self, &self->checkpoint_location);
+  guint64 interval;
+  SaeResume resume;
+
+  g_mutex_lock (&self->run_lock);
+  g_clear_pointer (&self->resume_from, sae_checkpoint_unref);
+  g_mutex_unlock (&self->run_lock);
+  GST_OBJECT_LOCK (self);
+  resume = self->resume;
+  interval = self->checkpoint_interval;
+  GST_OBJECT_UNLOCK (self);
+  if (!check_location (path, resume, error))
+    return FALSE;
+  if (resume != SAE_RESUME_NO && !load_checkpoint (self, path, error))
+    return FALSE;
+  self->resume_how = resume;
+  if (!path)
+    return TRUE;
+  self->next_interval = interval;
+  self->writer = gst_sae_writer_new (GST_ELEMENT (self), path);
+  return TRUE;
+}
+
+void
+gst_sae_trainer_stop_checkpoints (GstSaeTrainer *self)
+{
+  g_clear_pointer (&self->writer, gst_sae_writer_free);
+  self->next_interval = 0;
+}
+
+guint64
+gst_sae_trainer_resumed_rows (GstSaeTrainer *self)
+{
+  guint64 rows = 0;
+
+  g_mutex_lock (&self->run_lock);
+  if (self->resume_from && self->resume_how == SAE_RESUME_CONTINUE)
+    rows = sae_checkpoint_get_rows (self->resume_from);
+  g_mutex_unlock (&self->run_lock);
+  return rows;
+}
+
+/* Copies in the streaming thread, between two steps; the disk is the writer's
+ * business. */
+static void
+take_checkpoint (GstSaeTrainer *self)
+{
+  GError *error = NULL;
+  SaeCheckpoint *checkpoint;
+
+  gst_sae_writer_forget_waiting (self->writer);
+  checkpoint = sae_trainer_checkpoint (self->trainer, &error);
+  if (!checkpoint) {
+    gst_sae_element_post_warning (GST_ELEMENT (self), "Cannot checkpoint",
+        error);
+    return;
+  }
+  g_mutex_lock (&self->run_lock);
+  self->checkpoint_rows = sae_checkpoint_get_rows (checkpoint);
+  g_mutex_unlock (&self->run_lock);
+  gst_sae_writer_put (self->writer, checkpoint);
+}
+
+void
+gst_sae_trainer_take_last_checkpoint (GstSaeTrainer *self)
+{
+  gboolean is_new;
+
+  if (!self->writer || !self->started)
+    return;
+  g_mutex_lock (&self->run_lock);
+  is_new = sae_trainer_get_received (self->trainer) != self->checkpoint_rows;
+  g_mutex_unlock (&self->run_lock);
+  if (is_new)
+    take_checkpoint (self);
+}
+
+void
+gst_sae_trainer_wait_for_checkpoints (GstSaeTrainer *self)
+{
+  if (self->writer)
+    gst_sae_writer_wait (self->writer);
+}
+
+/* At the same row whatever the cut of the buffers: rows are given in pieces
+ * that end where a checkpoint is due. While a replay drops rows, none count. */
+gboolean
+gst_sae_trainer_push_piece (GstSaeTrainer *self, const GstSaeTrainerRows *rows,
+    gsize at, gsize n, GError **error)
+{
+  guint64 interval = self->next_interval;
+  gsize end = at + n;
+
+  for (gsize piece; at < end; at += piece) {
+    guint64 before = sae_trainer_get_received (self->trainer), after;
+    piece = end - at;
+    if (interval)
+      piece = (gsize) MIN (piece, interval - before % interval);
+    if (!sae_trainer_push_rows (self->trainer, rows->x + at * rows->d_in,
+            rows->target ? rows->target + at * rows->d_out : NULL, piece,
+            error))
+      return FALSE;
+    after = sae_trainer_get_received (self->trainer);
+    if (interval && after != before && after % interval == 0)
+      take_checkpoint (self);
+  }
+  return TRUE;
+}
