@@ -204,8 +204,9 @@ add_row (SaeBatch *batch, const float *x, const float *target)
     kernels->scale (batch->target + batch->n * d_out, factor,
         target ? target : x, d_out);
   if (run->calibrated && is_outlier (batch, batch->n))
-    return FALSE;
-  batch->n++;
+    run->skipped_rows++;
+  else
+    batch->n++;
 }
 
 static gboolean

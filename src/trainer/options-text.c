@@ -30,6 +30,8 @@ value_to_text (const GValue *value)
     GEnumValue *found = g_enum_get_value (klass, g_value_get_enum (value));
     return g_strdup (found ? found->value_nick : "");
   }
+  if (G_VALUE_HOLDS_STRING (value))
+    return g_value_dup_string (value);
   g_return_val_if_reached (NULL);
 }
 
@@ -68,6 +70,10 @@ value_from_text (GValue *value, const char *text)
   if (G_VALUE_HOLDS_BOOLEAN (value)) {
     g_value_set_boolean (value, g_str_equal (text, "true"));
     return g_str_equal (text, "true") || g_str_equal (text, "false");
+  }
+  if (G_VALUE_HOLDS_STRING (value)) {
+    g_value_set_string (value, text);
+    return TRUE;
   }
   if (G_VALUE_HOLDS_INT64 (value)) {
     ok = g_ascii_string_to_signed (text, 10, G_MININT64, G_MAXINT64, &integer,

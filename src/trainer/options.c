@@ -74,9 +74,9 @@ static const Option options_table[] = {
     "stream's scale (0 = none)",
     KIND_DOUBLE, AT (grad_clip), 0, 1e30, 0 },
   { "average", "Horizon in rows of a moving average of the weights, which is "
-    "then the dictionary (0 = none, -1 = a tenth of the rows so far where the "
-    "length of the run is not known, else none)",
-    KIND_INT64, AT (average), -1, 9223372036854775807.0, -1 },
+    "then the dictionary (0 = none, -2 = a tenth of the rows so far, "
+    "-1 = that where the learning rate stays up, else none)",
+    KIND_INT64, AT (average), -2, 9223372036854775807.0, -1 },
   { "aux-k", "Dead latents a row that reconstruct what the others leave over "
     "(0 = none, -1 = half of input-size for top-k and batch-top-k)",
     KIND_INT64, AT (aux_k), -1, 1 << 28, -1 },
@@ -351,8 +351,8 @@ resolve_course (SaeTrainerOptions *o)
     o->k_anneal_rows = rows_of (o, 5, 262144);
   if (o->schedule == SAE_SCHEDULE_AUTO)
     o->schedule = o->total_rows ? SAE_SCHEDULE_LINEAR : SAE_SCHEDULE_CONSTANT;
-  if (o->average < 0 && o->schedule != SAE_SCHEDULE_CONSTANT)
-    o->average = 0;
+  if (o->average == -1)
+    o->average = o->schedule == SAE_SCHEDULE_CONSTANT ? -2 : 0;
 }
 
 SaeTrainerOptions

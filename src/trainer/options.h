@@ -20,7 +20,7 @@ typedef struct {
   SaeNormalize normalize;
   SaeDecoderNorm decoder_norm;
   double grad_clip; /* 0: none */
-  gint64 average;   /* horizon in rows; 0: none, < 0: grows with the run */
+  gint64 average;   /* horizon in rows; 0: none, -2: grows with the run */
   gint64 aux_k;     /* < 0: half of d_in */
   double aux_coeff;
   guint k_start; /* 0: k */
