@@ -130,13 +130,21 @@ make_temporary (SaePlace *place, gboolean folder, const char *name)
       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* Forked processes begin with the same random numbers; with their numbers in
+ * them, they do not come upon each other's files a hundred times. */
+static guint32
+draw_suffix (void)
+{
+  return g_random_int () ^ (guint32) getpid () * 0x9e3779b1u;
+}
+
 static int
 make_unique (SaePlace *place, gboolean folder, char **name, GError **error)
 {
   for (guint i = 0; i < MAX_TRIES; i++) {
     int fd;
     *name = g_strdup_printf (".%.*s.sae-%08x", MAX_STEM, place->name,
-        g_random_int ());
+        draw_suffix ());
     fd = make_temporary (place, folder, *name);
     if (fd >= 0)
       return fd;
