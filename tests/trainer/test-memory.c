@@ -324,6 +324,38 @@ test_train (void)
   fail_each (train, &(Training){many, start, x_narrow});
 }
 
+/* A run that is copied, written, read and resumed. */
+static gboolean
+stop_and_resume (gpointer data, GError **error)
+{
+  const Use *use = data;
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (12, 400, 5);
+  g_autoptr (SaeTrainer) resumed = sae_trainer_new (12, 400, 5);
+  g_autoptr (SaeCheckpoint) checkpoint = NULL, loaded = NULL;
+
+  g_object_set (trainer, "shuffle-rows", (guint64) 2000, NULL);
+  g_object_set (resumed, "shuffle-rows", (guint64) 2000, NULL);
+  if (!sae_trainer_push (trainer, use->x, use->x, error))
+    return FALSE;
+  checkpoint = sae_trainer_checkpoint (trainer, error);
+  if (!checkpoint || !sae_checkpoint_save (checkpoint, use->path, error))
+    return FALSE;
+  loaded = sae_checkpoint_load (use->path, error);
+  return loaded &&
+         sae_trainer_resume (resumed, loaded, SAE_RESUME_CONTINUE, error);
+}
+
+static void
+test_checkpoint (Scratch *scratch, gconstpointer data)
+{
+  Noise noise = noise_new ();
+  g_autofree char *path = scratch_path (scratch, "checkpoint");
+  g_autoptr (GBytes) x = sample_rows (&noise, 3000, 12);
+  Use use = {NULL, x, path};
+
+  fail_each (stop_and_resume, &use);
+}
+
 static gboolean
 start_trainer (gpointer data, GError **error)
 {
@@ -352,5 +384,6 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/memory/metrics", test_metrics);
   g_test_add_func ("/trainer/memory/start", test_start);
   g_test_add_func ("/trainer/memory/train", test_train);
+  scratch_add ("/trainer/memory/stop-and-resume", test_checkpoint);
   return g_test_run ();
 }
