@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "atomic-write.h"
+#include "json-text.h"
 #include "options-text.h"
 #include "safetensors.h"
 
@@ -245,8 +246,7 @@ read_metadata (SaeSafetensors *file, const char *key, const char *expected,
 
   if (found && (!expected || g_str_equal (found, expected)))
     return found;
-  shown = found ? g_utf8_make_valid (found, MIN (strlen (found), 80))
-                : g_strdup ("none");
+  shown = sae_json_shorten (found ? found : "none");
   g_set_error (error, SAE_ERROR,
       g_str_equal (key, "version") ? SAE_ERROR_UNSUPPORTED : SAE_ERROR_FORMAT,
       "%s: not a checkpoint that this version reads: %s: expected %s, found "
@@ -264,7 +264,7 @@ add_tensor (SaeStateCopy *state, const SaeTensorEntry *entry, const char *label,
   if (g_strv_contains (known, entry->dtype_name))
     return sae_state_copy_add (state, entry->name, entry->dtype_name,
         (gsize) entry->size);
-  g_autofree char *shown = g_utf8_make_valid (entry->name, 80);
+  g_autofree char *shown = sae_json_shorten (entry->name);
   g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
       "%s: tensor '%s': expected U64, F64, F32 or U8, file has %s", label,
       shown, entry->dtype_name);
