@@ -2,7 +2,9 @@
 #include "golden.h"
 
 #include <jansson.h>
+#include <math.h>
 
+#include "sae-enum-types.h"
 #include "safetensors.h"
 
 static void
@@ -16,15 +18,16 @@ golden_free (gpointer data)
 }
 
 static char *
-golden_path (const char *file)
+golden_path (const char *folder, const char *file)
 {
-  return g_build_filename (g_getenv ("SAE_GOLDENS"), "training", file, NULL);
+  return g_build_filename (g_getenv ("SAE_GOLDENS"), folder, file, NULL);
 }
 
+/* Of two tensors with the same name the later file's counts. */
 static void
-load_file (GHashTable *tensors, const char *file)
+load_file (GHashTable *tensors, const char *folder, const char *file)
 {
-  g_autofree char *path = golden_path (file);
+  g_autofree char *path = golden_path (folder, file);
   g_autoptr (GError) error = NULL;
   g_autoptr (SaeSafetensors) opened = sae_safetensors_open (path, &error);
 
@@ -48,49 +51,87 @@ number (const json_t *run, const char *key)
   return json_number_value (value);
 }
 
-static gboolean
-text_is (const json_t *run, const char *key, const char *text)
+/* Of a rule that a run without it may not name. */
+static double
+number_or (const json_t *run, const char *key, double without)
 {
-  const char *value = json_string_value (json_object_get (run, key));
+  double value = json_object_get (run, key) ? number (run, key) : 0;
 
-  g_assert_nonnull (value);
-  return g_str_equal (value, text);
+  return value != 0 ? value : without;
 }
 
-/* Nothing normalised, decoder free, no schedule: what PyTorch was given. */
+/* The value whose nickname in the enumeration @type stands under @key. */
+static gint
+enum_value (const json_t *run, const char *key, GType type)
+{
+  g_autoptr (GEnumClass) values = g_type_class_ref (type);
+  const char *nick = json_string_value (json_object_get (run, key));
+  const GEnumValue *value = nick ? g_enum_get_value_by_nick (values, nick) : 0;
+
+  if (!value)
+    g_error ("%s: no '%s'", key, nick);
+  return value->value;
+}
+
+static void
+read_prefixes (const json_t *run, char *text)
+{
+  const json_t *size;
+  size_t i;
+
+  json_array_foreach (json_object_get (run, "prefixes"), i, size)
+  {
+    g_autofree char *next = g_strdup_printf ("%s%s%d", text, i ? "," : "",
+        (int) json_integer_value (size));
+    g_strlcpy (text, next, SAE_OPTIONS_TEXT);
+  }
+}
+
+/* Nothing normalised, no schedule: what PyTorch was given. */
 static SaeTrainerOptions
 read_options (const json_t *run)
 {
-  gboolean l1 = text_is (run, "sparsity", "l1");
-
-  return (SaeTrainerOptions){
+  gboolean has_norm = json_object_get (run, "decoder_norm") != NULL;
+  SaeTrainerOptions options = {
       .d_in = 48,
       .d_out = 48,
       .d_sae = 320,
-      .k = l1 ? 0 : (guint) number (run, "top_k"),
-      .sparsity = l1 ? SAE_SPARSITY_L1 : SAE_SPARSITY_TOP_K,
+      .sparsity = enum_value (run, "sparsity", SAE_TYPE_SPARSITY),
       .pre_bias = json_is_true (json_object_get (run, "pre_bias")),
-      .reduction = text_is (run, "reduction", "sum") ? SAE_REDUCTION_SUM
-                                                     : SAE_REDUCTION_MEAN,
+      .reduction = enum_value (run, "reduction", SAE_TYPE_REDUCTION),
       .normalize = SAE_NORMALIZE_NONE,
-      .decoder_norm = SAE_DECODER_NORM_FREE,
+      .decoder_norm =
+          has_norm ? enum_value (run, "decoder_norm", SAE_TYPE_DECODER_NORM)
+                   : SAE_DECODER_NORM_FREE,
+      .grad_clip = number_or (run, "grad_clip", 0),
+      .aux_k = (gint64) number_or (run, "aux_k", 0),
+      .aux_coeff = number_or (run, "aux_coeff", 0),
+      .k_start = (guint) number_or (run, "k_start", 0),
+      .k_anneal_rows = (gint64) number_or (run, "k_anneal_rows", 0),
+      .bandwidth = number_or (run, "bandwidth", 0.1),
       .batch_size = (guint) number (run, "rows_per_step"),
-      .optimizer = text_is (run, "optimizer", "adam") ? SAE_OPTIMIZER_ADAM
-                                                      : SAE_OPTIMIZER_SGD,
+      .optimizer = enum_value (run, "optimizer", SAE_TYPE_OPTIMIZER),
       .momentum = number (run, "momentum"),
       .beta1 = number (run, "beta1"),
       .beta2 = number (run, "beta2"),
       .epsilon = number (run, "eps"),
       .learning_rate = number (run, "learning_rate"),
       .l1_coeff = number (run, "l1_coeff"),
+      .l1_warmup_rows = (gint64) number_or (run, "l1_warmup_rows", 0),
       .schedule = SAE_SCHEDULE_CONSTANT,
-      .dead_after = 65536,
+      .dead_after = (guint64) number_or (run, "dead_after", 65536),
       .n_threads = 2,
   };
+
+  if (options.sparsity == SAE_SPARSITY_TOP_K ||
+      options.sparsity == SAE_SPARSITY_BATCH_TOP_K)
+    options.k = (guint) number (run, "top_k");
+  read_prefixes (run, options.prefixes);
+  return options;
 }
 
 static Golden *
-golden_new (const char *name, json_t *run)
+golden_new (const char *folder, const char *name, json_t *run)
 {
   Golden *golden = g_new0 (Golden, 1);
   json_t *file;
@@ -100,18 +141,20 @@ golden_new (const char *name, json_t *run)
   golden->options = read_options (run);
   golden->steps = (guint) number (run, "steps");
   golden->rows_per_step = (guint) number (run, "rows_per_step");
+  golden->gradient_step = (guint) number_or (run, "gradient_step", 0);
+  golden->row_step = (guint) number_or (run, "row_step", 1);
   golden->tensors = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
       (GDestroyNotify) g_bytes_unref);
   json_array_foreach (json_object_get (run, "files"), i, file)
-      load_file (golden->tensors, json_string_value (file));
+      load_file (golden->tensors, folder, json_string_value (file));
   return golden;
 }
 
 GPtrArray *
-golden_load_all (void)
+golden_load_all (const char *folder)
 {
   GPtrArray *goldens = g_ptr_array_new_with_free_func (golden_free);
-  g_autofree char *path = golden_path ("index.json");
+  g_autofree char *path = golden_path (folder, "index.json");
   json_error_t json_error;
   json_t *index = json_load_file (path, 0, &json_error), *run;
   const char *name;
@@ -119,9 +162,8 @@ golden_load_all (void)
   if (!index)
     g_error ("%s: %s", path, json_error.text);
   json_object_foreach (index, name, run)
-      g_ptr_array_add (goldens, golden_new (name, run));
+      g_ptr_array_add (goldens, golden_new (folder, name, run));
   json_decref (index);
-  g_assert_cmpuint (goldens->len, ==, 24);
   return goldens;
 }
 
@@ -144,6 +186,34 @@ golden_tensor (const Golden *golden, const char *name, gsize n)
   return g_bytes_get_data (bytes, NULL);
 }
 
+gboolean
+golden_has (const Golden *golden, const char *name)
+{
+  return g_hash_table_contains (golden->tensors, name);
+}
+
+/* θ, of which the golden has the logarithm. */
+static SaeModel *
+add_threshold (const Golden *golden, SaeModel *model)
+{
+  gsize n = golden->options.d_sae;
+  const float *logs = golden_tensor (golden, "init_log_threshold", n);
+  float *theta = g_new (float, n);
+  g_autoptr (GBytes) threshold = NULL;
+  g_autoptr (GError) error = NULL;
+  SaeModel *with;
+
+  for (gsize i = 0; i < n; i++)
+    theta[i] = expf (logs[i]);
+  threshold = g_bytes_new_take (theta, n * sizeof *theta);
+  with = sae_model_with_threshold (model, threshold, &error);
+  g_assert_no_error (error);
+  sae_model_unref (model);
+  return with;
+}
+
+/* A model of l1 stands in where thresholds make it one of jump-relu, and of
+ * top-k for batch-top-k, which no model has. */
 SaeModel *
 golden_start (const Golden *golden)
 {
@@ -151,7 +221,7 @@ golden_start (const Golden *golden)
   SaeConfig config = {.d_in = o->d_in,
       .d_sae = o->d_sae,
       .k = o->k,
-      .sparsity = o->sparsity,
+      .sparsity = o->k ? SAE_SPARSITY_TOP_K : SAE_SPARSITY_L1,
       .pre_bias = o->pre_bias};
   g_autoptr (GError) error = NULL;
   SaeModel *model = sae_model_new_from_weights (&config,
@@ -159,7 +229,8 @@ golden_start (const Golden *golden)
       find (golden, "init_W_dec"), find (golden, "init_b_dec"), &error);
 
   g_assert_no_error (error);
-  return model;
+  return o->sparsity == SAE_SPARSITY_JUMP_RELU ? add_threshold (golden, model)
+                                               : model;
 }
 
 GBytes *

@@ -247,7 +247,8 @@ main (int argc, char **argv)
   g_autoptr (GPtrArray) goldens = NULL;
 
   g_test_init (&argc, &argv, NULL);
-  goldens = golden_load_all ();
+  goldens = golden_load_all ("training");
+  g_assert_cmpuint (goldens->len, ==, 24);
   for (guint i = 0; i < goldens->len; i++) {
     add ("forward", goldens->pdata[i], test_forward);
     add ("gradients-and-weights", goldens->pdata[i], test_run);
