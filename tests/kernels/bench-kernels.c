@@ -83,6 +83,12 @@ call_add_scaled (const SaeKernels *k, Arrays *a)
 }
 
 static void
+call_blend (const SaeKernels *k, Arrays *a)
+{
+  k->blend (a->out, 0.01f, a->x, N_FLAT);
+}
+
+static void
 call_scale (const SaeKernels *k, Arrays *a)
 {
   k->scale (a->out, 0.5f, a->x, N_FLAT);
@@ -106,6 +112,12 @@ static void
 call_momentum (const SaeKernels *k, Arrays *a)
 {
   k->momentum (0.9f, 1e-6f, a->out, a->m, a->x, N_FLAT);
+}
+
+static void
+call_signum (const SaeKernels *k, Arrays *a)
+{
+  k->signum (0.9f, 1e-6f, a->out, a->m, a->x, N_FLAT);
 }
 
 static void
@@ -140,10 +152,12 @@ static const Bench benches[] = {
     {"add", FLAT, call_add},
     {"subtract", FLAT, call_subtract},
     {"add_scaled", FLAT, call_add_scaled},
+    {"blend", FLAT, call_blend},
     {"scale", FLAT, call_scale},
     {"scaled_difference", FLAT, call_scaled_difference},
     {"adam", FLAT, call_adam},
     {"momentum", FLAT, call_momentum},
+    {"signum", FLAT, call_signum},
     {"row_sums", FLAT, call_row_sums},
     {"welford", FLAT, call_welford},
     {"all_finite", FLAT, call_all_finite},

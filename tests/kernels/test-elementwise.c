@@ -78,6 +78,20 @@ check_add_scaled (const Case *c)
 }
 
 static void
+check_blend (const Case *c)
+{
+  Arrays a = arrays_new (c);
+  float share = noise_value (c->noise, c->kind);
+
+  c->kernels->blend (a.y.values, share, a.x.values, c->n);
+  for (gsize j = 0; j < c->n; j++) {
+    float difference = a.x.values[j] - a.want[j];
+    a.want[j] = fmaf (share, difference, a.want[j]);
+  }
+  arrays_check (&a, c, "blend");
+}
+
+static void
 check_scale (const Case *c)
 {
   Arrays a = arrays_new (c);
@@ -112,6 +126,24 @@ test_sums (void)
   cases_run (check_add);
   cases_run (check_subtract);
   cases_run (check_add_scaled);
+  cases_run (check_blend);
+}
+
+/* Shares of 1 and 0: all of x, to a rounding, and none of it. */
+static void
+test_blend_ends (void)
+{
+  for (const SaeKernels *const *k = sae_kernels_available (); *k; k++) {
+    float x[20], y[20], kept[20];
+    for (guint j = 0; j < 20; j++) {
+      x[j] = (float) j;
+      y[j] = kept[j] = 1.5f * (float) j;
+    }
+    (*k)->blend (y, 0, x, 20);
+    expect_same_bits ("share 0", y, kept, 20);
+    (*k)->blend (y, 1, x, 20);
+    expect_same_bits ("share 1", y, x, 20);
+  }
 }
 
 static void
@@ -209,6 +241,58 @@ test_momentum (void)
   cases_run (check_momentum);
 }
 
+static float
+plain_sign (float m)
+{
+  return (float) ((m > 0) - (m < 0)); /* 0 of NaN */
+}
+
+static void
+check_signum (const Case *c)
+{
+  gsize n = c->n;
+  g_auto (NoiseArray) g = noise_array (c->noise, c->kind, n, c->offset);
+  g_auto (NoiseArray) start = noise_array (c->noise, c->kind, 2 * n, 0);
+  g_auto (Guarded) w = guarded_new (n, sizeof (float), c->offset);
+  g_auto (Guarded) m = guarded_new (n, sizeof (float), 1);
+  float *want_w = start.values, *want_m = start.values + n;
+  float rest = 1.0f - 0.9f;
+
+  memcpy (w.values, want_w, n * sizeof (float));
+  memcpy (m.values, want_m, n * sizeof (float));
+  c->kernels->signum (0.9f, 0.01f, w.values, m.values, g.values, n);
+  for (gsize j = 0; j < n; j++) {
+    float added = rest * g.values[j];
+    want_m[j] = fmaf (0.9f, want_m[j], added);
+    if (fabsf (want_m[j]) < 1e-30f)
+      want_m[j] = 0;
+    want_w[j] = want_w[j] - 0.01f * plain_sign (want_m[j]);
+  }
+  expect_same_bits ("signum's w", w.values, want_w, n);
+  expect_same_bits ("signum's m", m.values, want_m, n);
+  guarded_check (&w, "signum's w");
+  guarded_check (&m, "signum's m");
+}
+
+static void
+test_signum (void)
+{
+  cases_run (check_signum);
+}
+
+/* Without a gradient so far there is no sign, and the weight stays. */
+static void
+test_signum_of_zero (void)
+{
+  for (const SaeKernels *const *k = sae_kernels_available (); *k; k++) {
+    float w[20], kept[20], m[20] = {0}, g[20] = {0};
+    for (guint j = 0; j < 20; j++)
+      w[j] = kept[j] = (float) j - 7;
+    (*k)->signum (0.9f, 0.01f, w, m, g, 20);
+    expect_same_bits ("w", w, kept, 20);
+  }
+}
+
 /* Moments that decay reach 0, not the denormal numbers below 1e-38. */
 static void
 test_moments_do_not_become_denormal (void)
@@ -220,19 +304,22 @@ test_moments_do_not_become_denormal (void)
       .epsilon = 1e-8f};
 
   for (const SaeKernels *const *k = sae_kernels_available (); *k; k++) {
-    float w[20], m[20], v[20], s[20], g[20] = {0};
+    float w[20], m[20], v[20], s[20], signs[20], g[20] = {0};
     for (guint j = 0; j < 20; j++)
-      w[j] = m[j] = v[j] = s[j] = j % 2 ? 1.0f : 1e-25f;
+      w[j] = m[j] = v[j] = s[j] = signs[j] = j % 2 ? 1.0f : 1e-25f;
     for (guint step = 0; step < 200; step++) {
       (*k)->adam (&constants, w, m, v, g, 20);
       (*k)->momentum (0.5f, 1e-3f, w, s, g, 20);
+      (*k)->signum (0.5f, 1e-3f, w, signs, g, 20);
       for (guint j = 0; j < 20; j++) {
         g_assert_true (m[j] == 0 || m[j] >= 1e-30f);
         g_assert_true (v[j] == 0 || v[j] >= 1e-37f);
         g_assert_true (s[j] == 0 || s[j] >= 1e-30f);
+        g_assert_true (signs[j] == 0 || signs[j] >= 1e-30f);
       }
     }
-    g_assert_true (m[1] == 0 && v[1] == 0 && s[1] == 0 && isfinite (w[1]));
+    g_assert_true (m[1] == 0 && v[1] == 0 && s[1] == 0 && signs[1] == 0);
+    g_assert_true (isfinite (w[1]));
   }
 }
 
@@ -342,6 +429,9 @@ main (int argc, char **argv)
       test_scale);
   g_test_add_func ("/kernels/adam/rounds-as-written", test_adam);
   g_test_add_func ("/kernels/momentum/rounds-as-written", test_momentum);
+  g_test_add_func ("/kernels/blend/ends-are-exact", test_blend_ends);
+  g_test_add_func ("/kernels/signum/rounds-as-written", test_signum);
+  g_test_add_func ("/kernels/signum/zero-has-no-sign", test_signum_of_zero);
   g_test_add_func ("/kernels/moments/fade-to-zero-not-to-denormals",
       test_moments_do_not_become_denormal);
   g_test_add_func ("/kernels/row-sums/are-8-lanes-in-float64", test_row_sums);
