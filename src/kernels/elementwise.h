@@ -154,7 +154,10 @@ signum (float mu, float rate, float *restrict w, float *restrict m,
     float mj = __builtin_fmaf (mu, m[j], one_minus_mu * g[j]);
     mj = fabsf (mj) < 1e-30f ? 0.0f : mj;
     m[j] = mj;
-    w[j] -= mj > 0.0f ? rate : mj < 0.0f ? -rate : 0.0f;
+    /* one choice after another: nested ones are not vectorised */
+    float step = mj > 0.0f ? rate : 0.0f;
+    step = mj < 0.0f ? -rate : step;
+    w[j] -= step;
   }
 }
 
