@@ -84,20 +84,21 @@ make_first_guess (SaeBatchTopK *batch, const SaeNet *net,
          fail_no_memory (n, error);
 }
 
-/* At least @wanted candidates, or all that there are. */
+/* At least @wanted candidates, or all that there are. A guess that was too high
+ * falls ever faster: after a fault of the stream it is off by any factor. */
 static gboolean
 find_candidates (SaeBatchTopK *batch, const SaeNet *net,
     SaeWorkspace *workspace, const float *x, gsize n, gsize wanted,
     SaeSparseRows *candidates, GError **error)
 {
-  for (;;) {
+  for (float share = 0.5f;; share *= share) {
     if (!encode_above (batch, net, workspace, x, n, batch->guess, candidates,
             error))
       return FALSE;
     if (batch->guess == 0 || candidates->offsets[n] >= wanted)
       return TRUE;
-    batch->guess *= 0.5f;
-    if (batch->guess < SMALLEST_GUESS)
+    batch->guess *= share;
+    if (batch->guess < SMALLEST_GUESS || isinf (batch->guess))
       batch->guess = 0;
   }
 }
