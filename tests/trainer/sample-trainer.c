@@ -58,6 +58,7 @@ weights_of (SaeTrainer *trainer)
   GBytes *(*const getters[]) (SaeModel *) = {sae_model_get_W_enc,
       sae_model_get_b_enc, sae_model_get_W_dec, sae_model_get_b_dec};
   g_autoptr (SaeModel) model = model_of (trainer);
+  g_autoptr (GBytes) threshold = NULL;
   GByteArray *all = g_byte_array_new ();
 
   for (guint i = 0; i < G_N_ELEMENTS (getters); i++) {
@@ -65,5 +66,9 @@ weights_of (SaeTrainer *trainer)
     g_byte_array_append (all, g_bytes_get_data (bytes, NULL),
         (guint) g_bytes_get_size (bytes));
   }
+  threshold = sae_model_get_threshold (model);
+  if (threshold)
+    g_byte_array_append (all, g_bytes_get_data (threshold, NULL),
+        (guint) g_bytes_get_size (threshold));
   return g_byte_array_free_to_bytes (all);
 }

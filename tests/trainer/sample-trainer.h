@@ -16,5 +16,6 @@ void push_all (SaeTrainer *trainer, GBytes *x);
 /* The trained weights, or NULL before the start; fails on an error. */
 SaeModel *model_of (SaeTrainer *trainer);
 
-/* Bytes of all four arrays in one. (transfer full) */
+/* Bytes of all four arrays in one, and of the thresholds of jump-relu.
+ * (transfer full) */
 GBytes *weights_of (SaeTrainer *trainer);

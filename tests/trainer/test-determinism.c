@@ -6,6 +6,7 @@
 
 #include "expect.h"
 #include "kernels.h"
+#include "sae-enum-types.h"
 #include "sample-trainer.h"
 
 #define D 24
@@ -170,6 +171,123 @@ test_levels (gconstpointer data)
   check_level (run, "OPENBLAS_CORETYPE", "SANDYBRIDGE", sum);
 }
 
+/* --- every rule with every optimiser -------------------------------------- */
+
+#define SHORT_ROWS 3000
+
+typedef struct {
+  SaeSparsity sparsity;
+  SaeOptimizer optimizer;
+} Pair;
+
+/* Every third latent seldom fires, so that AuxK has something to do. */
+static void
+start_quietly (SaeTrainer *trainer, const Pair *pair)
+{
+  gboolean l1 = pair->sparsity == SAE_SPARSITY_L1 ||
+                pair->sparsity == SAE_SPARSITY_JUMP_RELU;
+  SaeConfig config = {.d_in = D,
+      .d_sae = 150,
+      .k = l1 ? 0 : 6,
+      .sparsity = l1 ? SAE_SPARSITY_L1 : SAE_SPARSITY_TOP_K};
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SaeModel) model = sae_model_new (&config, 5, SAE_INIT_TIED, NULL);
+  g_autoptr (GBytes) W_enc = sae_model_get_W_enc (model);
+  g_autoptr (GBytes) W_dec = sae_model_get_W_dec (model);
+  g_autoptr (GBytes) b_dec = sae_model_get_b_dec (model);
+  g_autoptr (GBytes) b_enc = NULL;
+  g_autoptr (SaeModel) quiet = NULL;
+  float quieter[150] = {0};
+
+  for (guint i = 0; i < 150; i += 3)
+    quieter[i] = l1 ? -0.7f : -2;
+  b_enc = g_bytes_new (quieter, sizeof quieter);
+  quiet =
+      sae_model_new_from_weights (&config, W_enc, b_enc, W_dec, b_dec, &error);
+  g_assert_no_error (error);
+  sae_trainer_start_from (trainer, quiet, &error);
+  g_assert_no_error (error);
+}
+
+/* Everything that a rule allows at once: AuxK, prefixes, clipping, a falling k,
+ * the average. */
+static SaeTrainer *
+pair_trainer (const Pair *pair, guint n_threads)
+{
+  gboolean has_k = pair->sparsity == SAE_SPARSITY_TOP_K ||
+                   pair->sparsity == SAE_SPARSITY_BATCH_TOP_K;
+  SaeTrainer *trainer = sae_trainer_new (D, 150, has_k ? 6 : 0);
+
+  g_object_set (trainer, "sparsity", pair->sparsity, "optimizer",
+      pair->optimizer, "n-threads", n_threads, "batch-size", 200u, "seed",
+      (guint64) 5, "normalize", SAE_NORMALIZE_NONE, "warmup-rows", (gint64) 500,
+      "learning-rate", pair->optimizer == SAE_OPTIMIZER_SGD ? 0.01 : 1e-3,
+      "aux-k", (gint64) 5, "dead-after", (guint64) 100, "grad-clip", 3.0,
+      "average", (gint64) 1000, "prefixes", has_k ? "20,70" : "", "k-start",
+      has_k ? 20u : 0u, "k-anneal-rows", (gint64) 1500, "l1-coeff",
+      has_k ? 1e-3 : 0.1, NULL);
+  start_quietly (trainer, pair);
+  return trainer;
+}
+
+/* In pieces of up to @most rows. (transfer full) */
+static GBytes *
+train_pair (const Pair *pair, guint n_threads, guint most)
+{
+  g_autoptr (SaeTrainer) trainer = pair_trainer (pair, n_threads);
+  Noise noise = {.state = 12}, cuts = noise_new ();
+  g_autoptr (GBytes) x = sparse_rows (&noise, SHORT_ROWS, D, 1);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SaeMetrics) metrics = NULL;
+  gsize row = D * sizeof (float);
+
+  for (gsize at = 0, n; at < SHORT_ROWS; at += n) {
+    n = 1 + noise_below (&cuts, most);
+    n = MIN (n, SHORT_ROWS - at);
+    g_autoptr (GBytes) piece = g_bytes_new_from_bytes (x, at * row, n * row);
+    push_all (trainer, piece);
+  }
+  sae_trainer_flush (trainer, &error);
+  g_assert_no_error (error);
+  metrics = sae_trainer_get_metrics (trainer);
+  g_assert_cmpuint (metrics->rows, ==, SHORT_ROWS);
+  g_assert_cmpuint (metrics->skipped_rows, ==, 0);
+  g_assert_cmpfloat (metrics->aux_loss, >, 0);
+  return weights_of (trainer);
+}
+
+static void
+test_pair (gconstpointer data)
+{
+  const Pair *pair = data;
+  g_autoptr (GBytes) want = train_pair (pair, 1, 500);
+
+  for (guint n_threads = 1; n_threads <= 3; n_threads++) {
+    g_autoptr (GBytes) got = train_pair (pair, n_threads, 40 * n_threads);
+    expect_with ("rule %d, optimizer %d, %u threads", pair->sparsity,
+        pair->optimizer, n_threads);
+    expect_same_bytes ("weights", got, want);
+  }
+}
+
+static void
+add_pairs (void)
+{
+  g_autoptr (GEnumClass) rules = g_type_class_ref (SAE_TYPE_SPARSITY);
+  g_autoptr (GEnumClass) optimizers = g_type_class_ref (SAE_TYPE_OPTIMIZER);
+
+  for (guint i = 0; i < rules->n_values; i++)
+    for (guint j = 0; j < optimizers->n_values; j++) {
+      Pair pair = {rules->values[i].value, optimizers->values[j].value};
+      g_autofree char *path =
+          g_strdup_printf ("/trainer/determinism/%s-%s/any-cut-and-threads",
+              rules->values[i].value_nick, optimizers->values[j].value_nick);
+      if (pair.sparsity != SAE_SPARSITY_AUTO)
+        g_test_add_data_func_full (path, g_memdup2 (&pair, sizeof pair),
+            test_pair, g_free);
+    }
+}
+
 static void
 add (const char *what, const Run *run, GTestDataFunc test)
 {
@@ -191,5 +309,6 @@ main (int argc, char **argv)
     if (runs[i].sparsity == SAE_SPARSITY_TOP_K)
       add ("any-processor-same-bytes", &runs[i], test_levels);
   }
+  add_pairs ();
   return g_test_run ();
 }

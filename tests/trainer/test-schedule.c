@@ -163,6 +163,41 @@ test_default_rate_of_sgd (void)
   g_assert_cmpfloat (default_rate (&o), ==, mean / 64);
 }
 
+/* floor (k_start + (k − k_start)·share + 1/2), halves up. */
+static void
+test_k (void)
+{
+  SaeTrainerOptions o = {.k = 8, .k_start = 24, .k_anneal_rows = 200};
+  const guint want[] = {24, 21, 18, 14, 11, 8, 8};
+
+  for (guint i = 0; i < G_N_ELEMENTS (want); i++)
+    g_assert_cmpuint (sae_schedule_k (&o, 40 * i), ==, want[i]);
+  g_assert_cmpuint (sae_schedule_k (&o, 199), ==, 8);
+  g_assert_cmpuint (sae_schedule_k (&o, G_MAXUINT64), ==, 8);
+  o.k_start = 2; /* it may grow too */
+  g_assert_cmpuint (sae_schedule_k (&o, 0), ==, 2);
+  g_assert_cmpuint (sae_schedule_k (&o, 100), ==, 5);
+  o.k_start = 0; /* k */
+  g_assert_cmpuint (sae_schedule_k (&o, 0), ==, 8);
+  o.k_start = 24;
+  o.k_anneal_rows = 0;
+  g_assert_cmpuint (sae_schedule_k (&o, 0), ==, 8);
+}
+
+/* Rises with the last row of the batch. */
+static void
+test_l1_warm_up (void)
+{
+  SaeTrainerOptions o = {.l1_warmup_rows = 200};
+
+  g_assert_cmpfloat (sae_schedule_l1_warmup (&o, 0, 40), ==, 0.2);
+  g_assert_cmpfloat (sae_schedule_l1_warmup (&o, 120, 40), ==, 0.8);
+  g_assert_cmpfloat (sae_schedule_l1_warmup (&o, 160, 40), ==, 1);
+  g_assert_cmpfloat (sae_schedule_l1_warmup (&o, 1 << 30, 40), ==, 1);
+  o.l1_warmup_rows = 0;
+  g_assert_cmpfloat (sae_schedule_l1_warmup (&o, 0, 40), ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -176,6 +211,9 @@ main (int argc, char **argv)
       test_unknown_length);
   g_test_add_func ("/trainer/schedule/warm-up-of-the-whole-run",
       test_warm_up_of_all);
+  g_test_add_func ("/trainer/schedule/k-falls-in-a-line", test_k);
+  g_test_add_func ("/trainer/schedule/l1-warm-up-rises-linearly",
+      test_l1_warm_up);
   g_test_add_func ("/trainer/schedule/auto-is-resolved", test_resolve);
   g_test_add_func ("/trainer/schedule/default-rate-falls-with-dict-size",
       test_default_rate);
