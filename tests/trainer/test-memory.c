@@ -280,7 +280,21 @@ typedef struct {
   SaeModel *start; /* nullable */
   GBytes *x;
   SaeNormalize normalize;
+  /* with more than the plain rule of the config: */
+  SaeSparsity rule; /* auto: none of these */
+  guint batch_size;
+  double grad_clip;
+  const char *prefixes;
 } Training;
+
+/* AuxK from the second step on, and an average from the eighth. */
+static void
+set_rule (SaeTrainer *trainer, const Training *t)
+{
+  g_object_set (trainer, "sparsity", t->rule, "batch-size", t->batch_size,
+      "grad-clip", t->grad_clip, "prefixes", t->prefixes, "aux-k", (gint64) 30,
+      "dead-after", (guint64) 1, "average", (gint64) 50, NULL);
+}
 
 /* The whole life of a trainer. What could not be trained on can be pushed
  * again. */
@@ -295,6 +309,8 @@ train (gpointer data, GError **error)
   g_object_set (trainer, "sparsity", t->config.sparsity, "pre-bias",
       t->config.pre_bias, "batch-size", 700u, "n-threads", 2u, "normalize",
       t->normalize, NULL);
+  if (t->rule)
+    set_rule (trainer, t);
   if (t->start && !sae_trainer_start_from (trainer, t->start, error))
     return FALSE;
   if (!sae_trainer_push (trainer, t->x, NULL, error) ||
@@ -356,6 +372,30 @@ test_checkpoint (Scratch *scratch, gconstpointer data)
   fail_each (stop_and_resume, &use);
 }
 
+/* Every rule that has memory of its own, of d_sae, of the active latents and of
+ * a batch's rows. */
+static void
+test_train_rules (void)
+{
+  const SaeSparsity rules[] = {SAE_SPARSITY_BATCH_TOP_K, SAE_SPARSITY_JUMP_RELU,
+      SAE_SPARSITY_L1};
+  Noise noise = noise_new ();
+  SaeConfig many = narrow_config ();
+  SaeConfig few = {.d_in = 12, .d_sae = 200, .k = 20};
+  g_autoptr (SaeModel) start = sample_model (&noise, &many);
+  g_autoptr (GBytes) x_narrow = sample_rows (&noise, 24, D_NARROW);
+  g_autoptr (GBytes) x = sample_rows (&noise, 1500, 12);
+
+  for (guint i = 0; i < G_N_ELEMENTS (rules); i++) {
+    gboolean has_k = rules[i] == SAE_SPARSITY_BATCH_TOP_K;
+    g_test_message ("rule %d", rules[i]);
+    fail_each (train, &(Training){many, start, x_narrow, SAE_NORMALIZE_NONE,
+                          rules[i], 6, 0, has_k ? "5000" : ""});
+    fail_each (train, &(Training){few, NULL, x, SAE_NORMALIZE_NONE, rules[i],
+                          1000, 0.1, has_k ? "50,100" : ""});
+  }
+}
+
 static gboolean
 start_trainer (gpointer data, GError **error)
 {
@@ -385,5 +425,6 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/memory/start", test_start);
   g_test_add_func ("/trainer/memory/train", test_train);
   scratch_add ("/trainer/memory/stop-and-resume", test_checkpoint);
+  g_test_add_func ("/trainer/memory/train-by-every-rule", test_train_rules);
   return g_test_run ();
 }
