@@ -381,12 +381,13 @@ is_faulty (SaeRun *run)
              sae_spikes_check (&run->spikes, mse, harmless));
 }
 
-/* What follows an update. */
+/* What follows an update, which can fail. */
 static gboolean
 finish_step (SaeRun *run, const SaeSparseRows *latents, GError **error)
 {
   SaeParameter *threshold = &run->parameters[SAE_THRESHOLD];
 
+  sae_firing_add (&run->firing, latents, run->options.dead_after);
   if (run->options.steered)
     run->l1_coeff =
         sae_steering_next (run->l1_coeff, latents, run->options.target_l0);
@@ -417,12 +418,11 @@ backward (SaeRun *run, const float *target, const SaeSparseRows *latents,
     run->skipped_rows += n;
     return TRUE;
   }
+  if (!frozen &&
+      (!compute_thresholds (run, error) || !sae_update (run, n, error)))
+    return FALSE;
   measure (run, target, latents);
-  if (frozen)
-    return TRUE;
-  sae_firing_add (&run->firing, latents, run->options.dead_after);
-  return compute_thresholds (run, error) && sae_update (run, n, error) &&
-         finish_step (run, latents, error);
+  return frozen || finish_step (run, latents, error);
 }
 
 /* The net of the step and the loss that it has. */

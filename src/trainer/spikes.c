@@ -15,10 +15,12 @@ learn (SaeSpikes *spikes, double mse)
 {
   double share;
 
+  spikes->in_a_row = 0;
+  if (!(mse > 0)) /* silence says nothing of what is usual */
+    return;
   spikes->seen = MIN (spikes->seen + 1, MEMORY);
   share = 1.0 / (double) spikes->seen;
-  spikes->log_mean += share * (log (MAX (mse, 1e-300)) - spikes->log_mean);
-  spikes->in_a_row = 0;
+  spikes->log_mean += share * (log (mse) - spikes->log_mean);
 }
 
 gboolean

@@ -7,6 +7,11 @@
 #include "group.h"
 
 #define LATENTS_PER_TASK 64
+/* A narrow window can make more of a gradient than others are let through. */
+#define LARGEST 1e15
+/* θ in units of s stays within these, whatever the optimiser does. */
+#define SMALLEST_LOG_THETA (-13.8f)
+#define LARGEST_LOG_THETA 13.8f
 
 /* Places in SaeThresholds.scratch. */
 enum {
@@ -40,8 +45,8 @@ fail_no_memory (gsize n, GError **error)
 }
 
 gboolean
-sae_thresholds_set (SaeThresholds *thresholds, const float *log_theta,
-    guint d_sae, GError **error)
+sae_thresholds_set (SaeThresholds *thresholds, float *log_theta, guint d_sae,
+    GError **error)
 {
   SaeScratch *s = thresholds->scratch;
   float *theta = sae_scratch_reserve (&s[THETA], d_sae, sizeof *theta);
@@ -50,8 +55,10 @@ sae_thresholds_set (SaeThresholds *thresholds, const float *log_theta,
       sae_scratch_reserve (&s[GRADIENT], d_sae, sizeof (float));
   if (!theta || !thresholds->gradient)
     return fail_no_memory (d_sae, error);
-  for (guint i = 0; i < d_sae; i++)
+  for (guint i = 0; i < d_sae; i++) {
+    log_theta[i] = CLAMP (log_theta[i], SMALLEST_LOG_THETA, LARGEST_LOG_THETA);
     theta[i] = expf (log_theta[i]);
+  }
   thresholds->theta = theta;
   return TRUE;
 }
@@ -159,7 +166,8 @@ latents_task (guint task, guint worker, gpointer data)
       sum += theta * sae_kernels ()->dot (g->g + job->row[p] * d,
                          g->net->W_dec + i * d, d) +
              penalty;
-    job->thresholds->gradient[i] = (float) (-theta * sum / job->bandwidth);
+    sum *= -theta / job->bandwidth;
+    job->thresholds->gradient[i] = (float) CLAMP (sum, -LARGEST, LARGEST);
   }
 }
 

@@ -29,8 +29,9 @@ typedef struct {
 
 void sae_thresholds_clear (SaeThresholds *thresholds);
 
-/* Takes θ from @log_theta [d_sae]. FALSE when memory is exhausted. */
-gboolean sae_thresholds_set (SaeThresholds *thresholds, const float *log_theta,
+/* Takes θ from @log_theta [d_sae], after bringing it back to where θ is from
+ * 1e-6 to 1e6. FALSE when memory is exhausted. */
+gboolean sae_thresholds_set (SaeThresholds *thresholds, float *log_theta,
     guint d_sae, GError **error);
 
 /* latents of @x [n, d_in] by those θ; keeps what is in the windows of width

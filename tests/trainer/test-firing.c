@@ -39,13 +39,13 @@ firing_new (void)
 }
 
 static void
-expect_window (const SaeFiringWindow *window, guint64 rows, guint i,
+expect_window (const SaeLatentStats *window, guint64 rows, guint i,
     guint64 count, double sum, float largest)
 {
-  g_assert_cmpuint (window->rows, ==, rows);
-  g_assert_cmpuint (window->count[i], ==, count);
+  g_assert_cmpuint (window->n_rows, ==, rows);
+  g_assert_cmpuint (window->fired[i], ==, count);
   g_assert_cmpfloat (window->sum[i], ==, sum);
-  g_assert_cmpfloat (window->largest[i], ==, largest);
+  g_assert_cmpfloat (window->max[i], ==, largest);
 }
 
 /* A window is full with 20 rows or more; what it had is the one before, and
