@@ -3,15 +3,16 @@
 """What the published libraries learn from the streams of quality.py: each one
 run that prints a line of JSON.
 
-  quality-peers.py saelens --data DIR [--l1-coefficient C | --target-l0 L0]
+  quality-peers.py saelens --data DIR [--l1-coefficient C] [--target-l0 L0]
   quality-peers.py sparsify --data DIR
   quality-peers.py sparsify --synthetic DIR
 
 DIR is a folder with train.npy and heldout.npy, or one that make-synthetic.py
-wrote. saelens trains SAELens' `standard` (L1) by its own SAETrainer. The
-coefficient is found by --target-l0, which moves it during a run until that
-many latents are active; a second run then holds it fixed. sparsify trains its
-coder by Adam with its schedule: warm-up over min(1,000, steps / 10), then
+wrote. saelens trains SAELens' `standard` (L1) by its own SAETrainer, the
+coefficient rising over a twentieth of the run, the learning rate falling to 0
+over the last fifth. --target-l0 finds the coefficient: whole runs, each with a
+better one, until as many latents are active on held-out rows. sparsify trains
+its coder by Adam with its schedule: warm-up over min(1,000, steps / 10), then
 linearly to 0.
 
 SAELens is in the Python that tests/peers/prepare-python.sh makes. sparsify
@@ -38,8 +39,11 @@ import torch
 import measure
 import rows
 
-# How far the coefficient follows, a step, the logarithm of how far l0 is off.
-STEERING = 0.01
+# How near a run has to come to --target-l0, and how many may try.
+L0_TOLERANCE = 1 / 16
+MOST_RUNS = 5
+# l0 is about a power of the coefficient; this one until two runs tell better.
+FIRST_POWER = -1.3
 
 
 def parse_arguments():
@@ -62,7 +66,6 @@ def parse_arguments():
     parser.add_argument("--target-l0", type=float)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--save", type=pathlib.Path, help="weights, as .npz")
     return parser.parse_args()
 
 
@@ -119,29 +122,18 @@ def make_saelens(d_in, options):
     return SAETrainer(config, sae, data_provider=iter(()))
 
 
-def steer(scheduler, step, l0, options):
-    """Moves the coefficient once its warm-up is over."""
-    if options.target_l0 and step >= scheduler.warm_up_steps:
-        off = max(-1.0, min(1.0, math.log(max(l0, 1) / options.target_l0)))
-        scheduler.current_value *= math.exp(STEERING * off)
-        scheduler.final_value = scheduler.current_value
-
-
 def train_saelens(x, options):
     trainer = make_saelens(x.shape[1], options)
-    scheduler = trainer.coefficient_schedulers["l1"]
     progress = Progress(options.rows)
     for batch in stream(x, options):
         start = time.perf_counter()
         step = trainer.step(torch.from_numpy(batch))
         trainer.n_training_steps += 1
         seconds = time.perf_counter() - start
-        l0 = (step.feature_acts > 0).sum().item() / len(batch)
-        steer(scheduler, trainer.n_training_steps, l0, options)
         progress.add(
             len(batch), seconds,
-            lambda: f"mse {step.losses['mse_loss'].item():8.3f}  l0 {l0:6.1f}  "
-            f"l1 {scheduler.value:.4f}",
+            lambda: f"mse {step.losses['mse_loss'].item():.3f}  "
+            f"l0 {(step.feature_acts > 0).sum().item() / len(batch):.1f}",
         )
     sae = trainer.sae.eval()
 
@@ -150,8 +142,8 @@ def train_saelens(x, options):
         return sae.decode(latents).numpy(), latents.nonzero()[:, 1].numpy()
 
     report = {
-        "library": "SAELens standard", "l1_coefficient": scheduler.value,
-        "steered": bool(options.target_l0),
+        "library": "SAELens standard",
+        "l1_coefficient": options.l1_coefficient,
     }
     return report, forward, sae.W_dec, progress
 
@@ -205,14 +197,9 @@ def first_mean(x, options):
     return next(stream(x, options)).mean(axis=0)
 
 
-def main():
-    options = parse_arguments()
+def run(folder, x, options):
+    """Trains, measures and prints."""
     torch.manual_seed(options.seed)
-    torch.set_num_threads(options.threads)
-    folder = options.synthetic or options.data
-    options.shuffle = not options.synthetic
-    x = rows.load(folder / ("train.npy" if options.shuffle else "shards"))
-    options.rows = options.rows or len(x) * (8 if options.shuffle else 1)
     train = {"saelens": train_saelens, "sparsify": train_sparsify}
     report, forward, W_dec, progress = train[options.library](x, options)
     report |= {
@@ -229,8 +216,41 @@ def main():
             held_out = rows.load(folder / "heldout.npy")
             report |= measure.quality(forward, options.d_sae, held_out, x)
     print(json.dumps(report), flush=True)
-    if options.save:
-        np.savez(options.save, W_dec=W_dec)
+    return report
+
+
+def next_coefficient(tried, target):
+    """The secant rule on the logarithms of (coefficient, l0)."""
+    (c, l0), power = tried[-1], FIRST_POWER
+    if len(tried) > 1:
+        before, l0_before = tried[-2]
+        power = math.log(l0 / l0_before) / math.log(c / before)
+    # Where noise has turned the slope, it says nothing.
+    power = min(power, FIRST_POWER / 4)
+    return c * (target / l0) ** (1 / power)
+
+
+def find_coefficient(folder, x, options):
+    tried = []
+    while len(tried) < MOST_RUNS:
+        l0 = run(folder, x, options)["l0"]
+        if abs(l0 / options.target_l0 - 1) <= L0_TOLERANCE:
+            return
+        tried.append((options.l1_coefficient, l0))
+        options.l1_coefficient = next_coefficient(tried, options.target_l0)
+
+
+def main():
+    options = parse_arguments()
+    torch.set_num_threads(options.threads)
+    folder = options.synthetic or options.data
+    options.shuffle = not options.synthetic
+    x = rows.load(folder / ("train.npy" if options.shuffle else "shards"))
+    options.rows = options.rows or len(x) * (8 if options.shuffle else 1)
+    if options.target_l0:
+        find_coefficient(folder, x, options)
+    else:
+        run(folder, x, options)
 
 
 if __name__ == "__main__":
