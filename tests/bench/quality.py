@@ -8,8 +8,9 @@ gst-launch-1.0. Prints a table; the figures in docs/training.md are from here.
              [--json FILE]
 
 --data holds train.npy and heldout.npy, [rows, d_in]: examples/data unless
-another is named, a sample of what the wanted figures are for. The runs, with
-the n rows of train.npy:
+another is named, a sample of what the wanted figures are for. Where train.npy
+has fewer than those 131,072 rows, the latents are fewer too, by a power of 2.
+The runs, with the n rows of train.npy:
 
   full            8 shuffled passes, 8 n rows; d_sae 6,144, k 32
   short           a run of a fifth of those rows
@@ -149,21 +150,20 @@ def enter_build(build):
     os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
-def scaled(run, options):
-    latents = max(int(run.d_sae * options.scale), run.k)
-    return dataclasses.replace(
-        run, d_sae=latents, share=run.share * options.scale
-    )
-
-
-def open_stream(name, run, options):
+def open_run(name, options):
+    """The run with its sizes, and its stream."""
     import contenders
 
+    run, scale = RUNS[name], options.scale
+    path, passes = options.data / "train.npy", PASSES
     if name == "synthetic":
-        shards = options.synthetic / "shards"
-        return contenders.Stream(shards, 1, run.share, run.shuffle)
-    path = options.data / "train.npy"
-    return contenders.Stream(path, PASSES, run.share, run.shuffle)
+        path, passes = options.synthetic / "shards", 1
+    stream = contenders.Stream(path, passes, run.share * scale, run.shuffle)
+    if name != "synthetic":
+        size = math.log2(len(stream.x) / FULL_ROWS)
+        scale *= 2 ** min(math.ceil(size), 0)
+    latents = max(int(run.d_sae * scale), run.k)
+    return dataclasses.replace(run, d_sae=latents), stream
 
 
 def measure_ours(name, folder, stream, options):
@@ -179,8 +179,7 @@ def measure_ours(name, folder, stream, options):
 def run_ours(name, through, seed, options):
     import contenders
 
-    run = scaled(RUNS[name], options)
-    stream = open_stream(name, run, options)
+    run, stream = open_run(name, options)
     properties = run.properties | dict(s.split("=", 1) for s in options.set)
     if options.threads:
         properties["n-threads"] = options.threads
@@ -200,9 +199,8 @@ def run_ours(name, through, seed, options):
 
 
 def run_peer(name, arguments, options):
-    run = scaled(RUNS[name], options)
+    run, stream = open_run(name, options)
     library, *_ = PEERS[name]
-    stream = open_stream(name, run, options)
     words = [
         compare.find_python(), here / "quality-peers.py", library, *arguments,
         f"--rows={stream.total}", f"--d-sae={run.d_sae}", f"--k={run.k}",

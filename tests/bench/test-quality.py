@@ -37,12 +37,12 @@ def _():
         out = pathlib.Path(scratch) / "out.json"
         subprocess.run(
             [sys.executable, here / "quality.py", build, "--through=both",
-             "--run=full,short,unknown-length", "--scale=0.02",
+             "--run=full,short,unknown-length", "--scale=0.05",
              "--threads=1", f"--json={out}"],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
         results = json.loads(out.read_text())
-    assert [r["rows"] for r in results] == [2943] * 2 + [588] * 2 + [2943] * 2
+    assert [r["rows"] for r in results] == [7358] * 2 + [1471] * 2 + [7358] * 2
     for library, launch in zip(results[::2], results[1::2]):
         for key in ("fvu", "l0", "dead"):
             assert library[key] == launch[key], (library, launch)
