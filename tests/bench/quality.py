@@ -91,13 +91,13 @@ RUNS = {
     ),
 }
 
-# SAELens' coefficients are those that `quality-peers.py saelens
-# --target-l0=32` found for the full data; elsewhere l0 will be another.
+# SAELens' coefficients are for an l0 of 30 to 34 on the full data, elsewhere
+# it will be another; `quality-peers.py saelens --target-l0=32` finds them.
 PEERS = {
     "l1": (
         "saelens",
-        ["--learning-rate=3e-4", "--l1-coefficient=6"],
-        ["--learning-rate=1e-3", "--l1-coefficient=6"],
+        ["--learning-rate=3e-4", "--l1-coefficient=2.3"],
+        ["--learning-rate=1e-3", "--l1-coefficient=2.3"],
     ),
     "synthetic": ("sparsify", ["--learning-rate=1e-3"]),
 }
