@@ -104,10 +104,13 @@ typedef enum {
 
 /**
  * SaeSchedule:
- * @SAE_SCHEDULE_AUTO: linear where the length of the run is known, else
+ * @SAE_SCHEDULE_AUTO: sqrt where the length of the run is known, else
  *   constant
  * @SAE_SCHEDULE_CONSTANT: the learning rate stays
  * @SAE_SCHEDULE_LINEAR: falls linearly to 0 over the last fifth of the run
+ * @SAE_SCHEDULE_SQRT: falls to 0 over the last fifth of the run as 1 − √share
+ *   of it, fast at first (Hägele et al. 2024, "Scaling laws and
+ *   compute-optimal training beyond fixed training durations")
  * @SAE_SCHEDULE_COSINE: falls to 0 as half a cosine, from the warm-up on
  *
  * How the learning rate changes after the warm-up.
@@ -117,6 +120,7 @@ typedef enum {
   SAE_SCHEDULE_CONSTANT,
   SAE_SCHEDULE_LINEAR,
   SAE_SCHEDULE_COSINE,
+  SAE_SCHEDULE_SQRT,
 } SaeSchedule;
 
 /**

@@ -42,6 +42,7 @@ const SaeOptimizerRule sae_optimizer_adam = {
     .optimizer = SAE_OPTIMIZER_ADAM,
     .n_moments = 2,
     .default_rate = default_rate,
+    .decoder_rate = 2.0,
     .prepare = prepare,
     .update = update,
 };

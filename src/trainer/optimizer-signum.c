@@ -32,6 +32,7 @@ const SaeOptimizerRule sae_optimizer_signum = {
     .optimizer = SAE_OPTIMIZER_SIGNUM,
     .n_moments = 1,
     .default_rate = default_rate,
+    .decoder_rate = 1.0,
     .prepare = prepare,
     .update = update,
 };

@@ -24,6 +24,7 @@ typedef struct {
   guint n_moments; /* arrays of state, each as large as the parameters */
   /* Learning rate for @options (resolved else) whose own is 0. */
   double (*default_rate) (const SaeTrainerOptions *options);
+  double decoder_rate; /* of W_dec, as a multiple of it */
   /* @step counts from 1. */
   SaeOptimizerConstants (
       *prepare) (const SaeTrainerOptions *options, guint64 step, double rate);

@@ -112,6 +112,9 @@ static const Option options_table[] = {
   { "learning-rate", "Learning rate before warm-up and schedule "
     "(0 = from dict-size and optimizer)",
     KIND_DOUBLE, AT (learning_rate), 0, 1e6, 0, .live = TRUE },
+  { "decoder-rate", "Learning rate of W_dec as a multiple of learning-rate "
+    "(0 = from optimizer)",
+    KIND_DOUBLE, AT (decoder_rate), 0, 1e6, 0 },
   { "l1-coeff", "Coefficient of the L1 part of the loss, of the L0 part for "
     "jump-relu (-1 = 0.001 for top-k and batch-top-k; for l1 and jump-relu "
     "steered to target-l0)",
@@ -343,6 +346,8 @@ resolve_course (SaeTrainerOptions *o)
 {
   if (o->learning_rate == 0)
     o->learning_rate = sae_optimizer_find (o->optimizer)->default_rate (o);
+  if (o->decoder_rate == 0)
+    o->decoder_rate = sae_optimizer_find (o->optimizer)->decoder_rate;
   if (o->warmup_rows < 0)
     o->warmup_rows = rows_of (o, 20, 65536);
   if (o->l1_warmup_rows < 0)
@@ -350,7 +355,7 @@ resolve_course (SaeTrainerOptions *o)
   if (o->k_anneal_rows < 0)
     o->k_anneal_rows = rows_of (o, 5, 262144);
   if (o->schedule == SAE_SCHEDULE_AUTO)
-    o->schedule = o->total_rows ? SAE_SCHEDULE_LINEAR : SAE_SCHEDULE_CONSTANT;
+    o->schedule = o->total_rows ? SAE_SCHEDULE_SQRT : SAE_SCHEDULE_CONSTANT;
   if (o->average == -1)
     o->average = o->schedule == SAE_SCHEDULE_CONSTANT ? -2 : 0;
 }

@@ -32,6 +32,7 @@ typedef struct {
   SaeOptimizer optimizer;
   double momentum, beta1, beta2, epsilon;
   double learning_rate; /* 0: from d_sae */
+  double decoder_rate;  /* 0: from optimizer */
   double l1_coeff;      /* < 0: from the rule, see steered */
   double target_l0;
   gboolean steered; /* resolved: l1_coeff follows target_l0 */

@@ -3,8 +3,15 @@
 
 #include <math.h>
 
-/* Share of the run at its end over which the linear schedule falls. */
+/* Share of the run at its end over which the linear and sqrt schedules fall. */
 #define DECAY_SHARE 0.2
+
+/* 1 until the decay begins, then falling in a straight line to 0. */
+static double
+last_part (double progress)
+{
+  return CLAMP ((1.0 - progress) / DECAY_SHARE, 0.0, 1.0);
+}
 
 static double
 decay (const SaeTrainerOptions *options, double progress, double warmup)
@@ -13,8 +20,9 @@ decay (const SaeTrainerOptions *options, double progress, double warmup)
 
   switch (options->schedule) {
     case SAE_SCHEDULE_LINEAR:
-      rest = (1.0 - progress) / DECAY_SHARE;
-      return CLAMP (rest, 0.0, 1.0);
+      return last_part (progress);
+    case SAE_SCHEDULE_SQRT:
+      return 1.0 - sqrt (1.0 - last_part (progress));
     case SAE_SCHEDULE_COSINE:
       if (progress <= warmup)
         return 1.0;

@@ -8,7 +8,7 @@
 
 typedef struct {
   SaeRun *run;
-  SaeOptimizerConstants constants;
+  SaeOptimizerConstants constants, for_W_dec;
   float *b_enc, *b_dec; /* the whole gradients of the biases */
   double *norms2;       /* [d_sae]: of the gradients of a latent's rows */
   float *scratch;       /* of the workers */
@@ -35,17 +35,17 @@ is_active (const SaeRun *run, guint i)
 
 /* --- memory --------------------------------------------------------------- */
 
-/* Floats that one worker needs: a row's gradients and what is added to them,
- * or a dense block's. */
+/* Floats that one worker needs: the gradients of a row, or of the rows of a
+ * dense block and what those are made with; and then what AuxK adds to one. */
 static gsize
 worker_scratch (const SaeRun *run)
 {
-  gsize block = 0;
+  gsize own = row_width (run);
 
   if (run->gradients.dense)
-    block = SAE_GRADIENTS_BLOCK * row_width (run) +
-            sae_gradients_block_scratch (&run->gradients);
-  return MAX (block, 2 * row_width (run));
+    own = SAE_GRADIENTS_BLOCK * row_width (run) +
+          sae_gradients_block_scratch (&run->gradients);
+  return own + row_width (run);
 }
 
 /* Where the gradients of the active latents are kept. */
@@ -126,8 +126,9 @@ step_part (const Update *update, guint which, gsize at, const float *gradient,
 
   for (guint m = 0; m < SAE_MAX_MOMENTS; m++)
     moments[m] = p->moments[m] ? p->moments[m] + at : NULL;
-  update->run->rule->update (&update->constants, p->w + at, moments, gradient,
-      n);
+  update->run->rule->update (which == SAE_W_DEC ? &update->for_W_dec
+                                                : &update->constants,
+      p->w + at, moments, gradient, n);
 }
 
 static gboolean
@@ -217,8 +218,11 @@ pass_dense (const Update *update, guint first, guint last, float *scratch)
 
   sae_gradients_block (&run->gradients, first, last, rest, for_enc, for_dec);
   for (guint i = first; i < last; i++)
-    finish_rows (update, i, for_enc + (i - first) * d_in,
-        for_dec + (i - first) * d_out, rest);
+    if (is_active (run, i))
+      finish_rows (update, i, for_enc + (i - first) * d_in,
+          for_dec + (i - first) * d_out, rest);
+    else
+      finish_inactive (update, i, rest);
 }
 
 static void
@@ -320,6 +324,19 @@ step_vector (const Update *update, guint which, float *gradient)
   step_part (update, which, 0, gradient, n);
 }
 
+static void
+prepare_rates (Update *update, gsize n)
+{
+  SaeRun *run = update->run;
+  const SaeTrainerOptions *o = &run->options;
+  guint64 step = run->steps + 1;
+
+  run->learning_rate = sae_schedule_rate (o, run->rows, n);
+  update->constants = run->rule->prepare (o, step, run->learning_rate);
+  update->for_W_dec =
+      run->rule->prepare (o, step, run->learning_rate * o->decoder_rate);
+}
+
 gboolean
 sae_update (SaeRun *run, gsize n, GError **error)
 {
@@ -327,9 +344,7 @@ sae_update (SaeRun *run, gsize n, GError **error)
 
   if (!reserve (&update, error))
     return FALSE;
-  run->learning_rate = sae_schedule_rate (&run->options, run->rows, n);
-  update.constants =
-      run->rule->prepare (&run->options, run->steps + 1, run->learning_rate);
+  prepare_rates (&update, n);
   gather_biases (&update);
   run_pass (&update, first_task);
   run->gradient_norm = find_norm (&update);

@@ -116,6 +116,7 @@ read_options (const json_t *run)
       .beta2 = number (run, "beta2"),
       .epsilon = number (run, "eps"),
       .learning_rate = number (run, "learning_rate"),
+      .decoder_rate = 1,
       .l1_coeff = number (run, "l1_coeff"),
       .l1_warmup_rows = (gint64) number_or (run, "l1_warmup_rows", 0),
       .schedule = SAE_SCHEDULE_CONSTANT,

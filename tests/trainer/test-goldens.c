@@ -151,7 +151,8 @@ trainer_of (const SaeTrainerOptions *o)
       o->batch_size, "optimizer", o->optimizer, "momentum", o->momentum,
       "beta1", o->beta1, "beta2", o->beta2, "epsilon", o->epsilon,
       "learning-rate", o->learning_rate, "l1-coeff", o->l1_coeff,
-      "l1-warmup-rows", (gint64) 0, "average", (gint64) 0, NULL);
+      "l1-warmup-rows", (gint64) 0, "average", (gint64) 0, "decoder-rate", 1.0,
+      NULL);
 }
 
 /* Metrics are always per row and value, whatever the loss is. */

@@ -245,7 +245,8 @@ trainer_of (const SaeTrainerOptions *o)
   SaeTrainer *trainer = g_object_new (SAE_TYPE_TRAINER, "sparsity", o->sparsity,
       "reduction", o->reduction, "normalize", SAE_NORMALIZE_NONE,
       "decoder-norm", o->decoder_norm, "schedule", SAE_SCHEDULE_CONSTANT,
-      "warmup-rows", (gint64) 0, "average", (gint64) 0, "batch-size",
+      "warmup-rows", (gint64) 0, "average", (gint64) 0, "decoder-rate", 1.0,
+      "batch-size",
       o->batch_size, "optimizer", o->optimizer, "momentum", o->momentum,
       "beta1", o->beta1, "beta2", o->beta2, "epsilon", o->epsilon,
       "learning-rate", o->learning_rate, "l1-coeff", o->l1_coeff, NULL);

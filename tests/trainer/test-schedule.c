@@ -60,6 +60,20 @@ test_linear (void)
 }
 
 static void
+test_sqrt (void)
+{
+  SaeTrainerOptions o = options_of (SAE_SCHEDULE_SQRT, 100, 1000);
+
+  expect_rate (&o, 0, 0.05);
+  expect_rate (&o, 500, 0.5);
+  expect_rate (&o, 800, 0.5);
+  expect_rate (&o, 850, 0.25); /* a quarter of the way, half gone */
+  expect_rate (&o, 900, 0.5 - 0.5 * sqrt (0.5));
+  expect_rate (&o, 1000, 0);
+  expect_rate (&o, 5000, 0);
+}
+
+static void
 test_cosine (void)
 {
   SaeTrainerOptions o = options_of (SAE_SCHEDULE_COSINE, 100, 1100);
@@ -78,9 +92,11 @@ static void
 test_unknown_length (void)
 {
   SaeTrainerOptions linear = options_of (SAE_SCHEDULE_LINEAR, 0, 0);
+  SaeTrainerOptions root = options_of (SAE_SCHEDULE_SQRT, 0, 0);
   SaeTrainerOptions cosine = options_of (SAE_SCHEDULE_COSINE, 0, 0);
 
   expect_rate (&linear, 1u << 30, 0.5);
+  expect_rate (&root, 1u << 30, 0.5);
   expect_rate (&cosine, 1u << 30, 0.5);
 }
 
@@ -89,10 +105,10 @@ static void
 test_warm_up_of_all (void)
 {
   const SaeSchedule schedules[] = {SAE_SCHEDULE_CONSTANT, SAE_SCHEDULE_LINEAR,
-      SAE_SCHEDULE_COSINE};
+      SAE_SCHEDULE_SQRT, SAE_SCHEDULE_COSINE};
   const gint64 warmups[] = {1000, 2000, G_MAXINT64};
 
-  for (guint i = 0; i < 9; i++) {
+  for (guint i = 0; i < 12; i++) {
     SaeTrainerOptions o = options_of (schedules[i / 3], warmups[i % 3], 1000);
     for (guint64 rows = 0; rows < 3000; rows += 10) {
       double rate = sae_schedule_rate (&o, rows, 10);
@@ -123,7 +139,7 @@ test_resolve (void)
   o.total_rows = 1000;
   o.d_sae = 20;
   r = sae_trainer_options_resolve (&o);
-  g_assert_cmpint (r.schedule, ==, SAE_SCHEDULE_LINEAR);
+  g_assert_cmpint (r.schedule, ==, SAE_SCHEDULE_SQRT);
   g_assert_cmpint (r.warmup_rows, ==, 50);
   g_assert_cmpuint (r.k, ==, 20); /* the default, where it fits */
   o.sparsity = SAE_SPARSITY_L1;
@@ -205,6 +221,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/schedule/warm-up-rises-linearly", test_warm_up);
   g_test_add_func ("/trainer/schedule/linear-falls-over-the-last-fifth",
       test_linear);
+  g_test_add_func ("/trainer/schedule/sqrt-falls-faster-at-first", test_sqrt);
   g_test_add_func ("/trainer/schedule/cosine-falls-from-the-warm-up",
       test_cosine);
   g_test_add_func ("/trainer/schedule/unknown-length-is-constant",
