@@ -12,6 +12,12 @@ default_rate (const SaeTrainerOptions *options)
   return options->reduction == SAE_REDUCTION_MEAN ? 5.0 : 5.0 / options->d_out;
 }
 
+static double
+default_decoder_rate (const SaeTrainerOptions *options)
+{
+  return 1;
+}
+
 static SaeOptimizerConstants
 prepare (const SaeTrainerOptions *options, guint64 step, double rate)
 {
@@ -32,7 +38,7 @@ const SaeOptimizerRule sae_optimizer_sgd = {
     .optimizer = SAE_OPTIMIZER_SGD,
     .n_moments = 1,
     .default_rate = default_rate,
-    .decoder_rate = 1.0,
+    .default_decoder_rate = default_decoder_rate,
     .prepare = prepare,
     .update = update,
 };

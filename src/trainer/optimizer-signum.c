@@ -12,6 +12,12 @@ default_rate (const SaeTrainerOptions *options)
   return 5e-4 * sqrt (6144.0 / options->d_sae);
 }
 
+static double
+default_decoder_rate (const SaeTrainerOptions *options)
+{
+  return 1;
+}
+
 static SaeOptimizerConstants
 prepare (const SaeTrainerOptions *options, guint64 step, double rate)
 {
@@ -32,7 +38,7 @@ const SaeOptimizerRule sae_optimizer_signum = {
     .optimizer = SAE_OPTIMIZER_SIGNUM,
     .n_moments = 1,
     .default_rate = default_rate,
-    .decoder_rate = 1.0,
+    .default_decoder_rate = default_decoder_rate,
     .prepare = prepare,
     .update = update,
 };

@@ -24,7 +24,8 @@ typedef struct {
   guint n_moments; /* arrays of state, each as large as the parameters */
   /* Learning rate for @options (resolved else) whose own is 0. */
   double (*default_rate) (const SaeTrainerOptions *options);
-  double decoder_rate; /* of W_dec, as a multiple of it */
+  /* The same for decoder_rate. */
+  double (*default_decoder_rate) (const SaeTrainerOptions *options);
   /* @step counts from 1. */
   SaeOptimizerConstants (
       *prepare) (const SaeTrainerOptions *options, guint64 step, double rate);

@@ -93,8 +93,11 @@ static const Option options_table[] = {
   { "bandwidth", "Width of the window around jump-relu's thresholds in which "
     "they learn, in units of the stream's scale",
     KIND_DOUBLE, AT (bandwidth), 1e-9, 1e9, 0.5 },
+  { "threshold-rate", "Learning rate of jump-relu's thresholds, as logarithms, "
+    "as a multiple of learning-rate",
+    KIND_DOUBLE, AT (threshold_rate), 0, 1e6, 4 },
   { "batch-size", "Rows of one optimiser step, gathered over buffers",
-    KIND_UINT, AT (batch_size), 1, 1 << 24, 512 },
+    KIND_UINT, AT (batch_size), 1, 1 << 24, 256 },
   { "shuffle-rows", "Rows of the stream that are mixed with each other before "
     "they form batches, in memory (0 = as they come)",
     KIND_UINT64, AT (shuffle_rows), 0, 18446744073709551615.0, 0 },
@@ -113,7 +116,7 @@ static const Option options_table[] = {
     "(0 = from dict-size and optimizer)",
     KIND_DOUBLE, AT (learning_rate), 0, 1e6, 0, .live = TRUE },
   { "decoder-rate", "Learning rate of W_dec as a multiple of learning-rate "
-    "(0 = from optimizer)",
+    "(0 = for adam 3, or 2 with l1 and jump-relu; else 1)",
     KIND_DOUBLE, AT (decoder_rate), 0, 1e6, 0 },
   { "l1-coeff", "Coefficient of the L1 part of the loss, of the L0 part for "
     "jump-relu (-1 = 0.001 for top-k and batch-top-k; for l1 and jump-relu "
@@ -347,7 +350,8 @@ resolve_course (SaeTrainerOptions *o)
   if (o->learning_rate == 0)
     o->learning_rate = sae_optimizer_find (o->optimizer)->default_rate (o);
   if (o->decoder_rate == 0)
-    o->decoder_rate = sae_optimizer_find (o->optimizer)->decoder_rate;
+    o->decoder_rate =
+        sae_optimizer_find (o->optimizer)->default_decoder_rate (o);
   if (o->warmup_rows < 0)
     o->warmup_rows = rows_of (o, 20, 65536);
   if (o->l1_warmup_rows < 0)

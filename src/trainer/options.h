@@ -26,13 +26,13 @@ typedef struct {
   guint k_start; /* 0: k */
   gint64 k_anneal_rows;
   char prefixes[SAE_OPTIONS_TEXT]; /* "" or sizes with commas */
-  double bandwidth;
+  double bandwidth, threshold_rate;
   guint batch_size;
   guint64 shuffle_rows; /* 0: not mixed */
   SaeOptimizer optimizer;
   double momentum, beta1, beta2, epsilon;
   double learning_rate; /* 0: from d_sae */
-  double decoder_rate;  /* 0: from optimizer */
+  double decoder_rate;  /* 0: from optimizer and rule */
   double l1_coeff;      /* < 0: from the rule, see steered */
   double target_l0;
   gboolean steered; /* resolved: l1_coeff follows target_l0 */

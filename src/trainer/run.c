@@ -410,6 +410,9 @@ backward (SaeRun *run, const float *target, const SaeSparseRows *latents,
   gsize n = latents->n_rows;
 
   run->aux.n_dead = 0;
+  if (run->options.steered && run->gradients.counts && !frozen)
+    run->gradients.l1_coeff =
+        sae_steering_push (&run->options, run->l1_coeff, latents);
   if (!sae_gradients_compute (&run->gradients, latents, target,
           run->scratch[SAE_RUN_X_HAT].data, error) ||
       (!frozen && !compute_aux (run, target, error)))

@@ -13,3 +13,9 @@ double sae_steering_start (const SaeTrainerOptions *options);
  * @target_l0 latents a row are active and shrinks while fewer are. */
 double sae_steering_next (double coeff, const SaeSparseRows *latents,
     double target_l0);
+
+/* The coefficient for a batch with these latents where it acts on thresholds,
+ * which follow late: @coeff, and more or less of it (also below 0) in
+ * proportion to how far this batch is off. */
+double sae_steering_push (const SaeTrainerOptions *options, double coeff,
+    const SaeSparseRows *latents);

@@ -8,7 +8,7 @@
 
 typedef struct {
   SaeRun *run;
-  SaeOptimizerConstants constants, for_W_dec;
+  SaeOptimizerConstants constants, for_W_dec, for_threshold;
   float *b_enc, *b_dec; /* the whole gradients of the biases */
   double *norms2;       /* [d_sae]: of the gradients of a latent's rows */
   float *scratch;       /* of the workers */
@@ -116,6 +116,14 @@ sae_update_make_unit (float *w, gsize d)
     kernels->scale (w, (float) (1.0 / sqrt (norm2)), w, d);
 }
 
+static const SaeOptimizerConstants *
+constants_of (const Update *update, guint which)
+{
+  return which == SAE_W_DEC       ? &update->for_W_dec
+         : which == SAE_THRESHOLD ? &update->for_threshold
+                                  : &update->constants;
+}
+
 /* One step of the @n numbers from @at of a parameter. */
 static void
 step_part (const Update *update, guint which, gsize at, const float *gradient,
@@ -126,9 +134,8 @@ step_part (const Update *update, guint which, gsize at, const float *gradient,
 
   for (guint m = 0; m < SAE_MAX_MOMENTS; m++)
     moments[m] = p->moments[m] ? p->moments[m] + at : NULL;
-  update->run->rule->update (which == SAE_W_DEC ? &update->for_W_dec
-                                                : &update->constants,
-      p->w + at, moments, gradient, n);
+  update->run->rule->update (constants_of (update, which), p->w + at, moments,
+      gradient, n);
 }
 
 static gboolean
@@ -335,6 +342,8 @@ prepare_rates (Update *update, gsize n)
   update->constants = run->rule->prepare (o, step, run->learning_rate);
   update->for_W_dec =
       run->rule->prepare (o, step, run->learning_rate * o->decoder_rate);
+  update->for_threshold =
+      run->rule->prepare (o, step, run->learning_rate * o->threshold_rate);
 }
 
 gboolean

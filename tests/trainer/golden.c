@@ -117,6 +117,7 @@ read_options (const json_t *run)
       .epsilon = number (run, "eps"),
       .learning_rate = number (run, "learning_rate"),
       .decoder_rate = 1,
+      .threshold_rate = 1,
       .l1_coeff = number (run, "l1_coeff"),
       .l1_warmup_rows = (gint64) number_or (run, "l1_warmup_rows", 0),
       .schedule = SAE_SCHEDULE_CONSTANT,

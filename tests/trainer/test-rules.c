@@ -246,10 +246,10 @@ trainer_of (const SaeTrainerOptions *o)
       "reduction", o->reduction, "normalize", SAE_NORMALIZE_NONE,
       "decoder-norm", o->decoder_norm, "schedule", SAE_SCHEDULE_CONSTANT,
       "warmup-rows", (gint64) 0, "average", (gint64) 0, "decoder-rate", 1.0,
-      "batch-size",
-      o->batch_size, "optimizer", o->optimizer, "momentum", o->momentum,
-      "beta1", o->beta1, "beta2", o->beta2, "epsilon", o->epsilon,
-      "learning-rate", o->learning_rate, "l1-coeff", o->l1_coeff, NULL);
+      "threshold-rate", 1.0, "batch-size", o->batch_size, "optimizer",
+      o->optimizer, "momentum", o->momentum, "beta1", o->beta1, "beta2",
+      o->beta2, "epsilon", o->epsilon, "learning-rate", o->learning_rate,
+      "l1-coeff", o->l1_coeff, NULL);
 
   g_object_set (trainer, "grad-clip", o->grad_clip, "aux-k", o->aux_k,
       "aux-coeff", o->aux_coeff, "dead-after", o->dead_after, "k-start",

@@ -81,6 +81,7 @@ test_parallel_removed (void)
       .momentum = 0.9,
       .learning_rate = 1e-3,
       .decoder_rate = 1,
+      .threshold_rate = 1,
       .dead_after = 1000,
       .n_threads = 1};
   g_autoptr (GError) error = NULL;

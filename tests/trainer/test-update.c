@@ -29,6 +29,7 @@ run_of (SaeSparsity sparsity, SaeDecoderNorm norm, double clip)
   o.momentum = 0;
   o.learning_rate = 0.01;
   o.decoder_rate = 1;
+  o.threshold_rate = 1;
   o.l1_coeff = 0.1;
   o.steered = FALSE;
   o.l1_warmup_rows = 0;
