@@ -9,7 +9,7 @@
 static double
 default_rate (const SaeTrainerOptions *options)
 {
-  return 5e-4 * sqrt (6144.0 / options->d_sae);
+  return 5e-4 * MIN (1.0, sqrt (6144.0 / options->d_sae));
 }
 
 static double

@@ -153,14 +153,17 @@ test_resolve (void)
   g_assert_cmpfloat (r.l1_coeff, ==, 0.5);
 }
 
-/* With the root of the number of latents, as published defaults do. */
+/* With the root of the number of latents, as published defaults do, from 6,144
+ * on. */
 static void
 test_default_rate (void)
 {
   SaeTrainerOptions o = {.d_in = 64, .d_out = 64, .d_sae = 1000};
   double few = default_rate (&o);
 
-  o.d_sae = 4000;
+  o.d_sae = 6144;
+  g_assert_cmpfloat (default_rate (&o), ==, few);
+  o.d_sae = 4 * 6144;
   expect_within ("rate", default_rate (&o), few / 2, 1e-15);
 }
 
