@@ -113,7 +113,7 @@ static const Option options_table[] = {
   { "epsilon", "Adam's epsilon",
     KIND_DOUBLE, AT (epsilon), SMALLEST_EPSILON, 1, 1e-8 },
   { "learning-rate", "Learning rate before warm-up and schedule "
-    "(0 = from dict-size and optimizer)",
+    "(0 = from optimizer, dict-size, total-rows and batch-size)",
     KIND_DOUBLE, AT (learning_rate), 0, 1e6, 0, .live = TRUE },
   { "decoder-rate", "Learning rate of W_dec as a multiple of learning-rate "
     "(0 = for adam 3, or 2 with l1 and jump-relu; else 1)",

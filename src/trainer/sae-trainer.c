@@ -381,6 +381,8 @@ prepare (SaeTrainer *self, GError **error)
   options.d_out = self->run->options.d_out;
   options.sparsity = self->run->options.sparsity;
   options.reduction = self->run->options.reduction;
+  options.batch_size = self->run->options.batch_size;
+  options.total_rows = self->run->options.total_rows;
   options.optimizer = self->run->options.optimizer;
   options = sae_trainer_options_resolve (&options);
   self->run->options.learning_rate = options.learning_rate;

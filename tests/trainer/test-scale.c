@@ -112,7 +112,8 @@ final_fvu_of (SaeSparsity sparsity, float scale, float outlier)
     spiky[100 * D + j] *= outlier;
   rows = g_bytes_new_static (spiky, g_bytes_get_size (x));
   g_object_set (trainer, "sparsity", sparsity, "target-l0", 5.0, "batch-size",
-      100u, "total-rows", (guint64) n, NULL);
+      100u, "total-rows", (guint64) n, "learning-rate",
+      sparsity == SAE_SPARSITY_TOP_K ? 0.004 : 0.0, NULL);
   push_all (trainer, rows);
   model = model_of (trainer);
   x_hat = sae_model_forward (model, held_out, NULL, NULL);

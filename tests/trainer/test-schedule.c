@@ -154,17 +154,32 @@ test_resolve (void)
 }
 
 /* With the root of the number of latents, as published defaults do, from 6,144
- * on. */
+ * on, with the fourth root below; and with that of the steps, if known. */
 static void
 test_default_rate (void)
 {
-  SaeTrainerOptions o = {.d_in = 64, .d_out = 64, .d_sae = 1000};
-  double few = default_rate (&o);
+  SaeTrainerOptions o = {.d_in = 64, .d_out = 64, .k = 8, .batch_size = 256};
+  const struct {
+    guint d_sae;
+    guint64 total_rows;
+    double rate;
+  } cases[] = {
+      {6144, 0, 1.25e-3},
+      {4 * 6144, 0, 1.25e-3 / 2},
+      {6144 / 16, 0, 1.25e-3 * 2},
+      {6144, 4096 * 256, 1.25e-3},
+      {6144, 16 * 4096 * 256, 1.25e-3 / 2},
+      {6144, 4096 * 16, 1.25e-3 * 2},
+      {6144, 1, 1.25e-3 * 2}, /* no more than that */
+      {6144, G_MAXUINT64, 1.25e-3 / 4},
+  };
 
-  o.d_sae = 6144;
-  g_assert_cmpfloat (default_rate (&o), ==, few);
-  o.d_sae = 4 * 6144;
-  expect_within ("rate", default_rate (&o), few / 2, 1e-15);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    o.d_sae = cases[i].d_sae;
+    o.total_rows = cases[i].total_rows;
+    expect_with ("case %u", i);
+    expect_within ("rate", default_rate (&o), cases[i].rate, 1e-15);
+  }
 }
 
 /* The sum over d_out has gradients d_out times those of the mean. */
