@@ -34,7 +34,7 @@ def parse_arguments():
     parser.add_argument("--k", type=int, default=32)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--learning-rate", type=float, default=1.25e-3)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -90,14 +90,24 @@ class TopKSAE(torch.nn.Module):
         self.W_dec /= self.W_dec.norm(dim=1, keepdim=True)
 
 
+# W_dec learns so many times as fast.
+DECODER_RATE = 3
+
+
 def rate_at(row, total):
-    """Warm-up over the first twentieth, linear decay over the last fifth."""
-    return min(1.0, (row + 1) / (total / 20), (total - row) / (total / 5))
+    """Warm-up over the first twentieth, decay as 1 - sqrt over the last
+    fifth."""
+    past = max(0.0, (row - 0.8 * total) / (0.2 * total))
+    return min((row + 1) / (total / 20), 1.0 - past**0.5)
 
 
 def train(sae, x, options):
     optimizer = torch.optim.Adam(
-        sae.parameters(),
+        [
+            {"params": [p for p in sae.parameters() if p is not sae.W_dec],
+             "factor": 1},
+            {"params": [sae.W_dec], "factor": DECODER_RATE},
+        ],
         lr=options.learning_rate,
         betas=(0.9, 0.99),
         fused=options.fused,
@@ -109,7 +119,10 @@ def train(sae, x, options):
         for batch in order.split(options.batch):
             rows = x[batch]
             for group in optimizer.param_groups:
-                group["lr"] = options.learning_rate * rate_at(row, total)
+                group["lr"] = (
+                    options.learning_rate * group["factor"]
+                    * rate_at(row, total)
+                )
             optimizer.zero_grad()
             functional.mse_loss(forward(rows), rows).backward()
             sae.project_gradient()

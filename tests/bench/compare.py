@@ -53,7 +53,7 @@ def find_python():
 
 
 def shared_arguments(options):
-    rate = options.learning_rate or 2e-3 * (6144 / options.d_sae) ** 0.5
+    rate = options.learning_rate or 1.25e-3 * (6144 / options.d_sae) ** 0.25
     settings = {
         "data": options.data, "held-out": options.held_out,
         "d-sae": options.d_sae, "k": options.k, "batch": options.batch,

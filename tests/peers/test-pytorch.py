@@ -44,7 +44,7 @@ def _():
     data = source / "examples" / "data"
     arguments = [
         f"--data={data / 'train.npy'}", f"--held-out={data / 'heldout.npy'}",
-        "--d-sae=512", "--k=16", "--epochs=2", "--learning-rate=5e-3",
+        "--d-sae=512", "--k=16", "--epochs=2", "--learning-rate=3e-3",
     ]
     script = source / "tests" / "bench" / "bench-pytorch.py"
     theirs = json.loads(run(sys.executable, script, *arguments))
