@@ -81,18 +81,17 @@ separate_target (SaeBatch *batch, GError **error)
   return TRUE;
 }
 
-/* A row beyond this, in units of s, is a fault of the stream: its squared norm
- * is SAE_SCALE_OUTLIER times what is usual. With normalize=none nothing is
- * known of what is usual, and spikes.h is the only guard. */
+/* With normalize=none nothing is known of what is usual, and spikes.h is the
+ * only guard. */
 static gboolean
 is_outlier (const SaeBatch *batch, gsize row)
 {
-  const SaeRun *run = batch->run;
+  SaeRun *run = batch->run;
   gsize d = run->net.d_in;
   const float *x = batch->x + row * d;
 
   return run->options.normalize == SAE_NORMALIZE_AUTO &&
-         !(sae_kernels ()->dot (x, x, d) <= SAE_SCALE_OUTLIER * (float) d);
+         sae_outliers_check (&run->outliers, sae_kernels ()->dot (x, x, d));
 }
 
 static void
@@ -112,6 +111,17 @@ drop_outliers (SaeBatch *batch)
   }
   batch->run->skipped_rows += batch->n - kept;
   batch->n = kept;
+}
+
+static gboolean
+is_silent (const SaeBatch *batch)
+{
+  gsize n = batch->n * batch->run->net.d_in;
+
+  for (gsize i = 0; i < n; i++)
+    if (batch->x[i] != 0.0f)
+      return FALSE;
+  return TRUE;
 }
 
 /* The scale is known: the rows that waited for it become units of it. */
@@ -170,10 +180,16 @@ step_whole (SaeBatch *batch, GError **error)
   return TRUE;
 }
 
-/* The buffer is full: find the scale if it is not known, and train. */
+/* The buffer is full: find the scale if it is not known, and train. Silence has
+ * no scale: while there are rows to come, they are waited for. */
 static gboolean
 consume (SaeBatch *batch, GError **error)
 {
+  if (!batch->run->calibrated && is_silent (batch)) {
+    batch->run->skipped_rows += batch->n;
+    batch->n = 0;
+    return TRUE;
+  }
   if (!batch->run->calibrated) {
     return calibrate (batch, error) && step_whole (batch, error) &&
            resize (batch, rows_wanted (batch), error);

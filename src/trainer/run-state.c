@@ -87,6 +87,13 @@ describe_spikes (SaeSpikes *spikes, SaeState *state)
 }
 
 static void
+describe_outliers (SaeOutliers *outliers, SaeState *state)
+{
+  sae_state_doubles (state, "outliers.usual", &outliers->usual, 1);
+  sae_state_u64s (state, "outliers.in_a_row", &outliers->in_a_row, 1);
+}
+
+static void
 describe_batch_top_k (SaeBatchTopK *batch, SaeState *state)
 {
   sae_state_doubles (state, "batch_top_k.sum", &batch->sum, 1);
@@ -167,6 +174,7 @@ sae_run_describe (SaeRun *run, SaeState *state)
   sae_state_doubles (state, "l1_coeff", &run->l1_coeff, 1);
   describe_firing (&run->firing, state);
   describe_spikes (&run->spikes, state);
+  describe_outliers (&run->outliers, state);
   describe_batch_top_k (&run->batch_top_k, state);
   describe_meter (&run->since_last, "since_last", state);
   describe_meter (&run->total, "total", state);

@@ -251,6 +251,18 @@ start_biases (SaeRun *run, const double *mean_x, const double *mean_target)
   }
 }
 
+/* Of rows with the mean @mean_x that have a variance of about 1 in units of
+ * s. */
+static double
+usual_norm2 (const SaeRun *run, const double *mean_x)
+{
+  double norm2 = run->net.d_in;
+
+  for (guint j = 0; j < run->net.d_in; j++)
+    norm2 += mean_x[j] / run->scale * (mean_x[j] / run->scale);
+  return norm2;
+}
+
 /* What a model has in the stream's units, in units of s. */
 static void
 scale_model (SaeRun *run)
@@ -298,6 +310,7 @@ sae_run_calibrate (SaeRun *run, const float *x, const float *target, gsize n)
   run->calibrated = TRUE;
   run->published_is_made = FALSE;
   run->scale = sae_scale_of (x, n, net->d_in, mean_x);
+  run->outliers.usual = usual_norm2 (run, mean_x);
   if (target != x)
     sae_scale_of (target, n, net->d_out, mean_target);
   else

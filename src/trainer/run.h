@@ -12,6 +12,7 @@
 #include "gradients.h"
 #include "meter.h"
 #include "optimizer.h"
+#include "outliers.h"
 #include "prefixes.h"
 #include "spikes.h"
 #include "state.h"
@@ -70,6 +71,7 @@ typedef struct {
   double l1_coeff; /* before its warm-up; changes when steered */
   SaeFiring firing;
   SaeSpikes spikes;
+  SaeOutliers outliers;
   SaeBatchTopK batch_top_k;
   SaeMeter since_last, total;
 

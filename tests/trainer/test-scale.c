@@ -231,6 +231,72 @@ test_outlier_trains (void)
     expect_within ("fvu", final_fvu (1, factors[i]), plain, 0.5 * plain);
 }
 
+static guint64
+skipped_of (SaeTrainer *trainer)
+{
+  g_autoptr (SaeMetrics) metrics = sae_trainer_get_metrics (trainer);
+
+  return metrics->skipped_rows;
+}
+
+/* A mean of some thousand standard deviations makes no row an outlier, but one
+ * that is as much larger than they are. */
+static void
+test_far_mean (void)
+{
+  Noise noise = {.state = 25};
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (D, 60, 5);
+  g_autoptr (GBytes) x = sparse_rows (&noise, ROWS, D, 1), rows = NULL;
+  float *far = g_memdup2 (g_bytes_get_data (x, NULL), g_bytes_get_size (x));
+
+  for (guint i = 0; i < ROWS * D; i++)
+    far[i] += 4096;
+  for (guint j = 0; j < D; j++)
+    far[10000 * D + j] *= 1e4f;
+  rows = g_bytes_new_take (far, g_bytes_get_size (x));
+  push_all (trainer, rows);
+  g_assert_cmpuint (skipped_of (trainer), ==, 1);
+}
+
+/* Silence has no scale: what comes after it is learned as if it came first. */
+static void
+test_silence_first (void)
+{
+  Noise noise = {.state = 26};
+  g_autoptr (GBytes) x = sparse_rows (&noise, ROWS, D, 1e4f);
+  g_autofree float *zeros = g_new0 (float, SAE_SCALE_ROWS *D);
+  g_autoptr (GBytes) silence =
+      g_bytes_new_static (zeros, SAE_SCALE_ROWS * D * sizeof *zeros);
+  g_autoptr (SaeTrainer) plain = sae_trainer_new (D, 60, 5);
+  g_autoptr (SaeTrainer) late = sae_trainer_new (D, 60, 5);
+  g_autoptr (GBytes) want = NULL, got = NULL;
+
+  push_all (late, silence);
+  push_all (late, silence);
+  push_all (plain, x);
+  push_all (late, x);
+  want = weights_of (plain);
+  got = weights_of (late);
+  g_assert_true (g_bytes_equal (got, want));
+  g_assert_cmpuint (skipped_of (late), ==, 2 * SAE_SCALE_ROWS);
+}
+
+/* Rows 10,000 times as large are faults at first, but not for ever. */
+static void
+test_stream_grows (void)
+{
+  Noise noise = {.state = 27};
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (D, 60, 5);
+  g_autoptr (GBytes) x = sparse_rows (&noise, SAE_SCALE_ROWS, D, 1);
+  g_autoptr (GBytes) larger = sparse_rows (&noise, 60000, D, 1e4f);
+
+  g_object_set (trainer, "batch-size", 64u, NULL);
+  push_all (trainer, x);
+  push_all (trainer, larger);
+  g_assert_cmpuint (skipped_of (trainer), >=, SAE_SCALE_ROWS);
+  g_assert_cmpuint (skipped_of (trainer), <, 20000);
+}
+
 /* The first forward pass sees centred input: b_dec is the mean. */
 static void
 test_start_is_centred (void)
@@ -274,6 +340,11 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/scale/outliers-do-not-decide", test_outliers);
   g_test_add_func ("/trainer/scale/an-outlier-does-not-spoil-training",
       test_outlier_trains);
+  g_test_add_func ("/trainer/scale/a-far-mean-makes-no-outliers",
+      test_far_mean);
+  g_test_add_func ("/trainer/scale/silence-has-none", test_silence_first);
+  g_test_add_func ("/trainer/scale/a-stream-that-grows-is-learned",
+      test_stream_grows);
   g_test_add_func ("/trainer/scale/start-is-centred", test_start_is_centred);
   return g_test_run ();
 }
