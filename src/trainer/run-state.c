@@ -162,6 +162,7 @@ sae_run_describe (SaeRun *run, SaeState *state)
     if (run->parameters[i].n)
       describe_parameter (run, i, state);
   sae_state_flag (state, "from_model", &run->from_model);
+  sae_state_flag (state, "has_thresholds", &run->has_thresholds);
   describe_metadata (run, state);
   sae_state_doubles (state, "scale", &run->scale, 1);
   sae_state_flag (state, "calibrated", &run->calibrated);

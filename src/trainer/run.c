@@ -22,11 +22,11 @@
 #define LARGEST_GRADIENT 1e15
 /* Where jump-relu's thresholds start: so high that of some rows of the stream
  * so many times the latents aimed at are active; or at a number, where no rows
- * are seen before. And the least that a model's count as. */
+ * are seen before. And the least that a model's count as, which have a log. */
 #define START_ROWS 256
 #define START_SHARE 4
 #define START_THRESHOLD 1.0
-#define SMALLEST_THRESHOLD 1e-6
+#define SMALLEST_THRESHOLD G_MINFLOAT
 
 static const char *const parameter_names[SAE_N_PARAMETERS] = {"W_enc", "b_enc",
     "W_dec", "b_dec", "threshold"};
@@ -106,8 +106,9 @@ start_thresholds (SaeRun *run, const float *threshold)
   SaeParameter *p = &run->parameters[SAE_THRESHOLD];
   double mean = 0;
 
+  run->has_thresholds = threshold != NULL;
   for (gsize i = 0; i < p->n; i++)
-    p->w[i] = logf (threshold ? MAX (threshold[i], (float) SMALLEST_THRESHOLD)
+    p->w[i] = logf (threshold ? MAX (threshold[i], SMALLEST_THRESHOLD)
                               : (float) START_THRESHOLD);
   if (run->net.sparsity != SAE_SPARSITY_BATCH_TOP_K || !threshold)
     return;
@@ -275,7 +276,7 @@ scale_model (SaeRun *run)
 
   kernels->scale (b_enc->w, factor, b_enc->w, b_enc->n);
   kernels->scale (b_dec->w, factor, b_dec->w, b_dec->n);
-  for (gsize i = 0; i < threshold->n; i++)
+  for (gsize i = 0; run->has_thresholds && i < threshold->n; i++)
     threshold->w[i] += logf (factor);
   run->batch_top_k.sum *= factor;
 }
@@ -290,7 +291,7 @@ sae_run_start_thresholds (SaeRun *run, const float *x, gsize n, GError **error)
   SaeSparseRows latents;
   gboolean ok;
 
-  if (p->n == 0 || run->from_model || n == 0)
+  if (p->n == 0 || run->has_thresholds || n == 0)
     return TRUE;
   ok = sae_batch_top_k_encode (&all, &run->net, run->workspace, x,
       MIN (n, START_ROWS), (guint) CLAMP (wanted, 1, run->net.d_sae), &latents,

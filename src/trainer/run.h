@@ -59,9 +59,10 @@ typedef struct {
   SaeWorkspace *workspace;
   guint prefixes[SAE_MAX_PREFIXES]; /* of nested dictionaries */
   guint n_prefixes;                 /* 0 without any */
-  gboolean from_model;  /* weights were given: b_dec is not set from the data */
-  GHashTable *metadata; /* of the model it started from; NULL without one */
-  double scale;         /* s; 1 until calibrated */
+  gboolean from_model; /* weights were given: b_dec is not set from the data */
+  gboolean has_thresholds; /* so were thresholds */
+  GHashTable *metadata;    /* of the model it started from; NULL without one */
+  double scale;            /* s; 1 until calibrated */
   gboolean calibrated;
   double *means; /* [d_in + d_out], for calibrating; NULL when that is done */
 
@@ -97,8 +98,8 @@ void sae_run_free (SaeRun *run);
 void
 sae_run_calibrate (SaeRun *run, const float *x, const float *target, gsize n);
 
-/* Sets jump-relu's thresholds, where the start is random, from rows of the
- * stream in units of s: @x [n, d_in]. */
+/* Sets jump-relu's thresholds, where none were given, from rows of the stream
+ * in units of s: @x [n, d_in]. */
 gboolean
 sae_run_start_thresholds (SaeRun *run, const float *x, gsize n, GError **error);
 

@@ -75,6 +75,49 @@ test_power_of_two (void)
   }
 }
 
+/* A jump-relu run from a top-k model, and one from what that made. (transfer
+ * full) */
+static GBytes *
+fine_tune (float scale)
+{
+  g_autoptr (SaeTrainer) trainer = train (scale, SAE_SPARSITY_TOP_K, FALSE);
+  Noise noise = {.state = 28};
+  g_autoptr (GBytes) x = sparse_rows (&noise, ROWS, D, scale);
+
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (SaeModel) model = model_of (trainer);
+    g_autoptr (SaeMetrics) metrics = NULL;
+    g_clear_object (&trainer);
+    trainer = sae_trainer_new (0, 0, 0);
+    g_object_set (trainer, "sparsity", SAE_SPARSITY_JUMP_RELU, "target-l0", 5.0,
+        "batch-size", 100u, NULL);
+    g_assert_true (sae_trainer_start_from (trainer, model, NULL));
+    push_all (trainer, x);
+    metrics = sae_trainer_take_metrics (trainer);
+    expect_with ("scale %g, run %u", scale, i);
+    g_assert_cmpfloat (metrics->l0, >, 1);
+  }
+  g_autoptr (SaeModel) last = model_of (trainer);
+  return sae_model_get_W_enc (last);
+}
+
+/* Thresholds that the model does not have come from the stream, those that it
+ * has are in its units. */
+static void
+test_thresholds_of_models (void)
+{
+  g_autoptr (GBytes) want = fine_tune (1);
+  const float factors[] = {0x1p-30f, 1024};
+
+  for (guint i = 0; i < G_N_ELEMENTS (factors); i++) {
+    g_autoptr (GBytes) got = fine_tune (factors[i]);
+    const float *w = g_bytes_get_data (want, NULL);
+    const float *g = g_bytes_get_data (got, NULL);
+    for (guint j = 0; j < 120 * D; j++)
+      expect_within ("W_enc", g[j], w[j], 0.01);
+  }
+}
+
 /* Squares in squared units, ratios as they are. */
 static void
 test_metrics (void)
@@ -330,6 +373,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/trainer/scale/powers-of-two-same-matrices",
       test_power_of_two);
+  g_test_add_func ("/trainer/scale/thresholds-of-models",
+      test_thresholds_of_models);
   g_test_add_func ("/trainer/scale/metrics-in-units-of-the-stream",
       test_metrics);
   g_test_add_func ("/trainer/scale/any-factor-same-fvu", test_any_factor);
