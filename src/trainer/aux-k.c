@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+/* Share of Σ‖e‖² that Σ‖e − mean e‖² has at least. (Where b_dec is learned, it
+ * is near 1.) */
+#define LEAST_VARIANCE 0.01
+
 /* Places in SaeAuxK.scratch. */
 enum { DEAD, PLACE, W_ENC, B_ENC, W_DEC, B_DEC, ERROR, E_HAT, MEAN };
 
@@ -101,12 +105,12 @@ gather_net (SaeAuxK *aux, const SaeNet *net, guint k)
   return TRUE;
 }
 
-/* e into @e [n, d]; Σ‖e − mean e‖². */
+/* e into @e [n, d]; Σ‖e − mean e‖², or 0 where that is hardly any of Σ‖e‖². */
 static double
 find_error (const float *target, const float *x_hat, gsize n, gsize d, float *e,
     double *mean)
 {
-  double sum2 = 0;
+  double sum2 = 0, mean2 = 0;
 
   memset (mean, 0, d * sizeof *mean);
   for (gsize r = 0; r < n; r++) {
@@ -114,12 +118,14 @@ find_error (const float *target, const float *x_hat, gsize n, gsize d, float *e,
     for (gsize j = 0; j < d; j++)
       mean[j] += e[r * d + j];
   }
-  for (gsize j = 0; j < d; j++)
+  for (gsize j = 0; j < d; j++) {
     mean[j] /= (double) n;
+    mean2 += mean[j] * mean[j];
+  }
   for (gsize r = 0; r < n; r++)
     for (gsize j = 0; j < d; j++)
       sum2 += (e[r * d + j] - mean[j]) * (e[r * d + j] - mean[j]);
-  return sum2;
+  return sum2 > LEAST_VARIANCE * (sum2 + (double) n * mean2) ? sum2 : 0;
 }
 
 /* Latents of the dead and the gradients of their error. */
@@ -160,7 +166,7 @@ sae_aux_k_compute (SaeAuxK *aux, const SaeGradients *main, const float *target,
   if (!e || !e_hat || !mean || !gather_net (aux, main->net, k))
     return fail_no_memory (aux, error);
   variance = find_error (target, x_hat, n, d, e, mean);
-  if (!(variance > 0)) { /* one row, or nothing is left over */
+  if (!(variance > 0)) { /* rows are alike, or nothing is left over */
     aux->n_dead = 0;
     return TRUE;
   }

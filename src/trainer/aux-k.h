@@ -8,6 +8,9 @@
  *   aux  = Σ‖e − ê‖² / Σ‖e − mean e‖²     (the denominator held constant)
  *   loss = … + coeff·aux                  (reduction sum: coeff·d_out·aux)
  *
+ * There is none for a batch whose e is all but the same in each row: with
+ * hardly anything in the denominator, what it says drowns all else.
+ *
  * Its gradients reach W_enc, b_enc and W_dec of the dead latents, and with
  * pre-bias b_dec, through the encoder. The dead are copied together into a
  * small dictionary: where few are dead, it costs little. */

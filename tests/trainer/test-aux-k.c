@@ -152,8 +152,9 @@ test_some_dead (Fixture *f, gconstpointer data)
   }
 }
 
-/* One row has no variance to be divided by; nor has a perfect reconstruction;
- * and where all fire there is nothing to do. */
+/* One row has no variance to be divided by; nor has a perfect reconstruction,
+ * and rows that are all but alike have hardly any; and where all fire there is
+ * nothing to do. */
 static void
 test_nothing (Fixture *f, gconstpointer data)
 {
@@ -165,7 +166,11 @@ test_nothing (Fixture *f, gconstpointer data)
   memcpy (f->x_hat, f->x, ROWS * D * sizeof *f->x);
   compute (f, 4, 0.5);
   g_assert_cmpuint (f->aux.n_dead, ==, 0);
+  for (guint i = 0; i < ROWS * D; i++)
+    f->x_hat[i] += 8;
   f->x_hat[0] += 1;
+  compute (f, 4, 0.5);
+  g_assert_cmpuint (f->aux.n_dead, ==, 0);
   for (guint i = 0; i < D_SAE; i++)
     f->last_fired[i] = ALIVE_SINCE;
   compute (f, 4, 0.5);
