@@ -165,6 +165,7 @@ sae_run_describe (SaeRun *run, SaeState *state)
   sae_state_flag (state, "has_thresholds", &run->has_thresholds);
   describe_metadata (run, state);
   sae_state_doubles (state, "scale", &run->scale, 1);
+  sae_state_doubles (state, "target_variance", &run->target_variance, 1);
   sae_state_flag (state, "calibrated", &run->calibrated);
   sae_state_u64s (state, "steps", &run->steps, 1);
   sae_state_u64s (state, "rows", &run->rows, 1);

@@ -184,7 +184,7 @@ sae_run_new (const SaeTrainerOptions *options, SaeModel *model, GError **error)
   run->l1_coeff = options->l1_coeff;
   run->net = net_of (options);
   run->rule = sae_optimizer_find (options->optimizer);
-  run->scale = 1.0;
+  run->scale = run->target_variance = 1.0;
   run->calibrated = options->normalize == SAE_NORMALIZE_NONE;
   if (!check_options (run, error) || !allocate (run, error)) {
     sae_run_free (run);
@@ -307,15 +307,17 @@ sae_run_calibrate (SaeRun *run, const float *x, const float *target, gsize n)
 {
   const SaeNet *net = &run->net;
   double *mean_x = run->means, *mean_target = run->means + net->d_in;
+  double ratio = 1;
 
   run->calibrated = TRUE;
   run->published_is_made = FALSE;
   run->scale = sae_scale_of (x, n, net->d_in, mean_x);
   run->outliers.usual = usual_norm2 (run, mean_x);
   if (target != x)
-    sae_scale_of (target, n, net->d_out, mean_target);
+    ratio = sae_scale_of (target, n, net->d_out, mean_target) / run->scale;
   else
     memcpy (mean_target, mean_x, net->d_in * sizeof *mean_x);
+  run->target_variance = MAX (1, ratio * ratio);
   if (run->from_model)
     scale_model (run);
   else if (run->options.init == SAE_INIT_TIED)
@@ -385,8 +387,8 @@ is_faulty (SaeRun *run)
   const SaeGradients *g = &run->gradients;
   double n_values = (double) g->n * run->net.d_out * MAX (1, run->n_prefixes);
   double mse = g->mse / g->error_weight / n_values;
-  /* in units of s the stream's variance is about 1 */
-  double harmless = run->options.normalize == SAE_NORMALIZE_AUTO ? 1 : 0;
+  double harmless =
+      run->options.normalize == SAE_NORMALIZE_AUTO ? run->target_variance : 0;
 
   return !(g->bound < LARGEST_GRADIENT) ||
          !(run->aux.n_dead == 0 ||

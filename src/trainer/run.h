@@ -63,6 +63,7 @@ typedef struct {
   gboolean has_thresholds; /* so were thresholds */
   GHashTable *metadata;    /* of the model it started from; NULL without one */
   double scale;            /* s; 1 until calibrated */
+  double target_variance;  /* about, in units of s; at least 1 */
   gboolean calibrated;
   double *means; /* [d_in + d_out], for calibrating; NULL when that is done */
 

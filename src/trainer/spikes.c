@@ -26,8 +26,9 @@ learn (SaeSpikes *spikes, double mse)
 gboolean
 sae_spikes_check (SaeSpikes *spikes, double mse, double smallest)
 {
-  double usual = MAX (exp (spikes->log_mean), smallest / FACTOR);
+  double usual = spikes->seen ? exp (spikes->log_mean) : smallest;
 
+  usual = MAX (usual, smallest / FACTOR);
   if (!(mse <= FACTOR * usual)) {
     if (spikes->in_a_row < MOST_IN_A_ROW && (spikes->seen || smallest > 0)) {
       spikes->in_a_row++;

@@ -282,6 +282,19 @@ skipped_of (SaeTrainer *trainer)
   return metrics->skipped_rows;
 }
 
+/* Targets that are larger than the rows are no spikes. */
+static void
+test_large_targets (void)
+{
+  Noise noise = {.state = 29};
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (D, 60, 5);
+  g_autoptr (GBytes) x = sparse_rows (&noise, ROWS, D, 1);
+  g_autoptr (GBytes) target = sparse_rows (&noise, ROWS, D, 1000);
+
+  g_assert_true (sae_trainer_push (trainer, x, target, NULL));
+  g_assert_cmpuint (skipped_of (trainer), ==, 0);
+}
+
 /* A mean of some thousand standard deviations makes no row an outlier, but one
  * that is as much larger than they are. */
 static void
@@ -387,6 +400,8 @@ main (int argc, char **argv)
       test_outlier_trains);
   g_test_add_func ("/trainer/scale/a-far-mean-makes-no-outliers",
       test_far_mean);
+  g_test_add_func ("/trainer/scale/large-targets-are-learned",
+      test_large_targets);
   g_test_add_func ("/trainer/scale/silence-has-none", test_silence_first);
   g_test_add_func ("/trainer/scale/a-stream-that-grows-is-learned",
       test_stream_grows);
