@@ -258,6 +258,7 @@ find_bound (SaeGradients *gradients, const Job *job)
   double nnz = (double) gradients->first[gradients->net->d_sae];
   double n = (double) gradients->n, b_dec2 = 0;
   double n_prefixes = count_prefixes (gradients);
+  double l1_coeff = gradients->counts ? 0 : gradients->l1_coeff;
 
   for (gsize r = 0; r < gradients->n; r++) {
     x2 += job->row_norm[r];
@@ -270,7 +271,7 @@ find_bound (SaeGradients *gradients, const Job *job)
   for (guint j = 0; j < gradients->net->d_out; j++)
     b_dec2 += (double) gradients->b_dec[j] * gradients->b_dec[j];
   gradients->bound = sqrt (q2 * (x2 + nnz)) + sqrt (g2 * (h2 + n)) +
-                     gradients->l1_coeff / n * sqrt (h2 * nnz) + sqrt (b_dec2);
+                     l1_coeff / n * sqrt (h2 * nnz) + sqrt (b_dec2);
 }
 
 static guint

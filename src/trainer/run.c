@@ -337,18 +337,29 @@ aux_part (const SaeRun *run)
                                                      : part;
 }
 
+/* The coefficient of the penalty as the options have it, or steering, without
+ * what that adds for a batch. */
+static double
+penalty_coeff (const SaeRun *run, gsize n)
+{
+  return run->l1_coeff * sae_schedule_l1_warmup (&run->options, run->rows, n);
+}
+
 static void
 measure (SaeRun *run, const float *target, const SaeSparseRows *latents)
 {
+  SaeGradients *g = &run->gradients;
   SaeMeter *const meters[] = {&run->since_last, &run->total};
   gsize last = (gsize) (MAX (1, run->n_prefixes) - 1);
   const float *x_hat = (const float *) run->scratch[SAE_RUN_X_HAT].data +
                        last * latents->n_rows * run->net.d_out;
   double aux = run->aux.n_dead ? run->aux.loss : 0;
 
+  g->l1_coeff = penalty_coeff (run, latents->n_rows);
   for (guint i = 0; i < G_N_ELEMENTS (meters); i++) {
     sae_meter_add (meters[i], target, x_hat, latents);
-    meters[i]->loss += run->gradients.loss + (aux > 0 ? aux_part (run) : 0);
+    meters[i]->loss += g->mse + g->l1_coeff * g->l1;
+    meters[i]->loss += aux > 0 ? aux_part (run) : 0;
     meters[i]->aux += aux;
     meters[i]->batches++;
   }
@@ -428,7 +439,8 @@ backward (SaeRun *run, const float *target, const SaeSparseRows *latents,
   run->aux.n_dead = 0;
   if (run->options.steered && run->gradients.counts && !frozen)
     run->gradients.l1_coeff =
-        sae_steering_push (&run->options, run->l1_coeff, latents);
+        sae_steering_push (&run->options, run->l1_coeff, latents) *
+        sae_schedule_l1_warmup (&run->options, run->rows, n);
   if (!sae_gradients_compute (&run->gradients, latents, target,
           run->scratch[SAE_RUN_X_HAT].data, error) ||
       (!frozen && !compute_aux (run, target, error)))
@@ -461,7 +473,7 @@ prepare (SaeRun *run, gsize n, GError **error)
   g->reduction = o->reduction;
   g->error_weight =
       sae_gradients_error_weight (o->reduction, n, run->net.d_out);
-  g->l1_coeff = run->l1_coeff * sae_schedule_l1_warmup (o, run->rows, n);
+  g->l1_coeff = penalty_coeff (run, n);
   g->counts = run->net.sparsity == SAE_SPARSITY_JUMP_RELU;
   g->prefixes = run->n_prefixes ? run->prefixes : NULL;
   g->n_prefixes = run->n_prefixes;

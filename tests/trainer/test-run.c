@@ -444,6 +444,35 @@ test_denormals (void)
   g_assert_true (isfinite (metrics->fvu) && metrics->fvu > 0);
 }
 
+/* Thresholds are pushed by more or less than the coefficient, also by less than
+ * nothing; what is reported is without that. A warm-up that was asked for holds
+ * for the push too: at its start there is no penalty. */
+static void
+test_steering_jump_relu (void)
+{
+  const double l1_coeffs[] = {-1, -1, 0};
+  const gint64 warmups[] = {0, G_MAXINT64, 0};
+  g_autoptr (GBytes) x = rows_of (61, 20000);
+  float threshold[3];
+
+  for (guint i = 0; i < 3; i++) {
+    g_autoptr (SaeTrainer) trainer = trainer_of (SAE_SPARSITY_JUMP_RELU, 60, 0);
+    g_autoptr (SaeMetrics) metrics = NULL;
+    g_autoptr (SaeModel) model = NULL;
+    g_object_set (trainer, "target-l0", 30.0, "l1-coeff", l1_coeffs[i],
+        "l1-warmup-rows", warmups[i], NULL);
+    push_all (trainer, x);
+    metrics = sae_trainer_get_metrics (trainer);
+    model = model_of (trainer);
+    threshold[i] = sae_model_get_net (model)->threshold[7];
+    expect_with ("run %u", i);
+    g_assert_cmpfloat (metrics->l1_coeff, >=, 0);
+    g_assert_cmpfloat (metrics->loss, >, 0);
+  }
+  expect_within ("threshold", threshold[1], threshold[2], 1e-4);
+  g_assert_cmpfloat (fabsf (threshold[0] - threshold[2]), >, 1e-3);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -462,6 +491,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/steering/any-batch-is-a-bounded-move",
       test_steering);
   g_test_add_func ("/trainer/steering/stays-a-number", test_steering_ends);
+  g_test_add_func ("/trainer/steering/jump-relu", test_steering_jump_relu);
   g_test_add_func ("/trainer/bad-rows/are-as-if-never-there", test_bad_rows);
   g_test_add_func ("/trainer/bad-rows/targets-too", test_bad_targets);
   g_test_add_func ("/trainer/spikes/1e30-leaves-weights", test_spikes_1e30);
