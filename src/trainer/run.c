@@ -466,6 +466,8 @@ prepare (SaeRun *run, gsize n, GError **error)
 
   if (!o->steered)
     run->l1_coeff = o->l1_coeff;
+  else if (run->l1_coeff <= 0) /* no factor leads away from 0 */
+    run->l1_coeff = sae_steering_start (o);
   run->step_net = run->net;
   run->step_net.k = sae_schedule_k (o, run->rows);
   g->net = &run->step_net;

@@ -473,6 +473,22 @@ test_steering_jump_relu (void)
   g_assert_cmpfloat (fabsf (threshold[0] - threshold[2]), >, 1e-3);
 }
 
+/* From a coefficient of 0, steering begins where it does in a new run. */
+static void
+test_steering_from_nothing (void)
+{
+  g_autoptr (SaeTrainer) trainer = trainer_of (SAE_SPARSITY_L1, 60, 0);
+  g_autoptr (SaeMetrics) metrics = NULL;
+  g_autoptr (GBytes) x = rows_of (62, 640);
+
+  g_object_set (trainer, "l1-coeff", 0.0, NULL);
+  push_all (trainer, x);
+  g_object_set (trainer, "l1-coeff", -1.0, NULL);
+  push_all (trainer, x);
+  metrics = sae_trainer_get_metrics (trainer);
+  expect_within ("l1-coeff", metrics->l1_coeff, 0.3, 0.05);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -492,6 +508,8 @@ main (int argc, char **argv)
       test_steering);
   g_test_add_func ("/trainer/steering/stays-a-number", test_steering_ends);
   g_test_add_func ("/trainer/steering/jump-relu", test_steering_jump_relu);
+  g_test_add_func ("/trainer/steering/begins-anew-from-nothing",
+      test_steering_from_nothing);
   g_test_add_func ("/trainer/bad-rows/are-as-if-never-there", test_bad_rows);
   g_test_add_func ("/trainer/bad-rows/targets-too", test_bad_targets);
   g_test_add_func ("/trainer/spikes/1e30-leaves-weights", test_spikes_1e30);
