@@ -299,9 +299,11 @@ resume (SaeTrainer *self, SaeCheckpoint *checkpoint, SaeResume how,
  *
  * Goes on with the run that @checkpoint is of: it ends in the same bytes as if
  * it had never stopped. Options that were left open take the values that the
- * run has; those that were set must be the same, but for those with
- * %SAE_PARAM_LIVE, #SaeTrainer:n-threads and #SaeTrainer:total-rows. On
- * failure the old run goes on.
+ * run has; those that were set must be the same, but for
+ * #SaeTrainer:n-threads and #SaeTrainer:total-rows. Those with %SAE_PARAM_LIVE
+ * are as @trainer has them, also where they are left open: a learning-rate of
+ * 0 is the default one, whatever the run had. On failure the old run goes
+ * on.
  *
  * Returns: whether it resumed
  * Since: 0.1
