@@ -5,18 +5,36 @@
 #include <string.h>
 
 typedef struct {
+  gchar *key, *path;   /* its real name, and as it was given */
   gconstpointer owner; /* no reference: only compared */
   gchar *owner_name;
+  GstSaeClaimKind kind;
 } Claim;
 
 G_LOCK_DEFINE_STATIC (claims);
-static GHashTable *claims; /* path -> Claim; lock claims; NULL while empty */
+static GPtrArray *claims; /* of Claim; lock claims; NULL while empty */
+
+static Claim *
+new_claim (GstElement *owner, const gchar *key, const gchar *path,
+    GstSaeClaimKind kind)
+{
+  Claim *claim = g_new0 (Claim, 1);
+
+  claim->key = g_strdup (key);
+  claim->path = g_strdup (path);
+  claim->owner = owner;
+  claim->owner_name = gst_object_get_name (GST_OBJECT (owner));
+  claim->kind = kind;
+  return claim;
+}
 
 static void
 free_claim (gpointer data)
 {
   Claim *claim = data;
 
+  g_free (claim->key);
+  g_free (claim->path);
   g_free (claim->owner_name);
   g_free (claim);
 }
@@ -57,59 +75,69 @@ make_key (const gchar *path)
   return canonical (trimmed);
 }
 
-/* Name of the element that has @key already, or NULL once it is ours. */
-static gchar *
-claim_or_find (GstElement *owner, const gchar *key)
+static gboolean
+is_inside (const gchar *path, const gchar *folder)
 {
-  Claim *claim;
+  gsize length = strlen (folder);
+
+  return strncmp (path, folder, length) == 0 && path[length] == '/';
+}
+
+static gboolean
+conflicts (const Claim *claim, const gchar *key, GstSaeClaimKind kind)
+{
+  if (g_str_equal (claim->key, key))
+    return claim->kind != GST_SAE_CLAIM_SHARED_FILE ||
+           kind != GST_SAE_CLAIM_SHARED_FILE;
+  return (claim->kind == GST_SAE_CLAIM_FOLDER && is_inside (key, claim->key)) ||
+         (kind == GST_SAE_CLAIM_FOLDER && is_inside (claim->key, key));
+}
+
+/* What is written by whom in the way of @key, or NULL once that is ours. */
+static gchar *
+claim_or_find (GstElement *owner, const gchar *key, const gchar *path,
+    GstSaeClaimKind kind)
+{
   gchar *holder = NULL;
 
   G_LOCK (claims);
   if (!claims)
-    claims =
-        g_hash_table_new_full (g_str_hash, g_str_equal, g_free, free_claim);
-  claim = g_hash_table_lookup (claims, key);
-  if (claim) {
-    holder = g_strdup (claim->owner_name);
-  } else {
-    claim = g_new0 (Claim, 1);
-    claim->owner = owner;
-    claim->owner_name = gst_object_get_name (GST_OBJECT (owner));
-    g_hash_table_insert (claims, g_strdup (key), claim);
+    claims = g_ptr_array_new_with_free_func (free_claim);
+  for (guint i = 0; i < claims->len && !holder; i++) {
+    const Claim *claim = g_ptr_array_index (claims, i);
+    if (conflicts (claim, key, kind))
+      holder = g_strdup_printf ("%s writes %s", claim->owner_name, claim->path);
   }
+  if (!holder)
+    g_ptr_array_add (claims, new_claim (owner, key, path, kind));
   G_UNLOCK (claims);
   return holder;
 }
 
 gboolean
-gst_sae_claim_take (GstElement *owner, const gchar *property, const gchar *path)
+gst_sae_claim_take (GstElement *owner, const gchar *property, const gchar *path,
+    GstSaeClaimKind kind)
 {
   g_autofree gchar *key = make_key (path);
-  g_autofree gchar *holder = claim_or_find (owner, key);
+  g_autofree gchar *holder = claim_or_find (owner, key, path, kind);
 
   if (!holder)
     return TRUE;
   GST_ELEMENT_ERROR (owner, RESOURCE, BUSY,
-      ("%s: expected a place that no other element writes, %s is written by %s",
-          property, path, holder),
+      ("%s: expected a place of its own, got %s where %s", property, path,
+          holder),
       (NULL));
   return FALSE;
-}
-
-static gboolean
-is_of (gpointer key, gpointer claim, gpointer owner)
-{
-  return ((const Claim *) claim)->owner == owner;
 }
 
 void
 gst_sae_claim_release_all (GstElement *owner)
 {
   G_LOCK (claims);
-  if (claims) {
-    g_hash_table_foreach_remove (claims, is_of, owner);
-    if (g_hash_table_size (claims) == 0)
-      g_clear_pointer (&claims, g_hash_table_unref);
-  }
+  for (guint i = claims ? claims->len : 0; i-- > 0;)
+    if (((Claim *) g_ptr_array_index (claims, i))->owner == owner)
+      g_ptr_array_remove_index_fast (claims, i);
+  if (claims && claims->len == 0)
+    g_clear_pointer (&claims, g_ptr_array_unref);
   G_UNLOCK (claims);
 }

@@ -8,13 +8,19 @@
 
 G_BEGIN_DECLS
 
+typedef enum {
+  GST_SAE_CLAIM_FOLDER, /* and all that is in it */
+  GST_SAE_CLAIM_FILE,
+  GST_SAE_CLAIM_SHARED_FILE /* others may claim it as that too */
+} GstSaeClaimKind;
+
 /* Claims @path for @owner. The same place under another spelling (relative,
  * through a link to a folder, with a slash at its end) is the same; it need not
- * be there yet. When another element has it, posts RESOURCE/BUSY, which names
- * the path and that element, and returns FALSE. @property: what @path is the
- * value of. Any thread. */
+ * be there yet. When it is claimed already, by @owner too, posts RESOURCE/BUSY,
+ * which names both paths and the element, and returns FALSE. @property: what
+ * @path is the value of. Any thread. */
 gboolean gst_sae_claim_take (GstElement *owner, const gchar *property,
-    const gchar *path);
+    const gchar *path, GstSaeClaimKind kind);
 
 /* Gives back all that @owner has claimed. Any thread. */
 void gst_sae_claim_release_all (GstElement *owner);

@@ -69,21 +69,27 @@ forget_run (GstSaeTrainer *self)
 }
 
 static gboolean
-claim_path (GstSaeTrainer *self, const gchar *property, gchar *const *field)
+claim_path (GstSaeTrainer *self, const gchar *property, gchar *const *field,
+    GstSaeClaimKind kind)
 {
   g_autofree gchar *path = gst_sae_trainer_dup_string (self, field);
 
-  return !path || gst_sae_claim_take (GST_ELEMENT (self), property, path);
+  return !path || gst_sae_claim_take (GST_ELEMENT (self), property, path, kind);
 }
 
-/* What is replaced whole has one writer; a log is shared. The error is posted
- * when FALSE. */
+/* What is replaced whole has one writer; a log is shared. Files in the folder
+ * of the dictionary would keep it from being written, at the end of the run.
+ * The error is posted when FALSE. */
 static gboolean
 claim_paths (GstSaeTrainer *self)
 {
-  if (claim_path (self, "location", &self->location) &&
-      claim_path (self, "metrics-location", &self->metrics_location) &&
-      claim_path (self, "checkpoint-location", &self->checkpoint_location))
+  if (claim_path (self, "location", &self->location, GST_SAE_CLAIM_FOLDER) &&
+      claim_path (self, "metrics-location", &self->metrics_location,
+          GST_SAE_CLAIM_FILE) &&
+      claim_path (self, "checkpoint-location", &self->checkpoint_location,
+          GST_SAE_CLAIM_FILE) &&
+      claim_path (self, "log-location", &self->log_location,
+          GST_SAE_CLAIM_SHARED_FILE))
     return TRUE;
   gst_sae_claim_release_all (GST_ELEMENT (self));
   return FALSE;

@@ -123,6 +123,45 @@ test_log_is_shared (Training *training, gconstpointer data)
   expect_starts (&second);
 }
 
+/* Found out at the end of the run, it would cost the dictionary. */
+static void
+test_one_element_has_places_apart (Training *training, gconstpointer data)
+{
+  static const gchar *const files[] = {"log-location", "metrics-location",
+      "checkpoint-location"};
+  g_autofree gchar *inside = g_build_filename (training->got, "file", NULL);
+  g_autofree gchar *beside = g_strconcat (training->got, ".file", NULL);
+
+  g_assert_cmpint (g_mkdir (training->got, 0700), ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++) {
+    g_auto (Stream) stream = new_trainer ("one", "location", training->got);
+    g_object_set (stream.element, files[i], inside, NULL);
+    expect_busy (&stream, inside, training->got);
+    g_assert_false (g_file_test (inside, G_FILE_TEST_EXISTS));
+    g_object_set (stream.element, files[i], beside, NULL);
+    expect_starts (&stream);
+    gst_element_set_state (stream.element, GST_STATE_NULL);
+    g_remove (beside);
+    g_object_set (stream.element, files[(i + 1) % 3], beside, NULL);
+    expect_busy (&stream, beside, "one");
+  }
+}
+
+static void
+test_folders_are_not_nested (Training *training, gconstpointer data)
+{
+  g_autofree gchar *inside = g_build_filename (training->got, "k8", NULL);
+  g_auto (Stream) outer = new_trainer ("outer", "location", training->got);
+  g_auto (Stream) inner = new_trainer ("inner", "location", inside);
+
+  g_assert_cmpint (g_mkdir (training->got, 0700), ==, 0);
+  expect_starts (&outer);
+  expect_busy (&inner, inside, "outer");
+  gst_element_set_state (outer.element, GST_STATE_NULL);
+  expect_starts (&inner);
+  expect_busy (&outer, training->got, "inner");
+}
+
 /* Only one of many that start at once gets it. */
 #define RACERS 8
 
@@ -164,6 +203,8 @@ main (int argc, char **argv)
   ADD ("other-spellings-are-the-same", test_other_spellings);
   ADD ("metrics-file-has-one-writer", test_metrics_file_has_one_writer);
   ADD ("log-is-shared", test_log_is_shared);
+  ADD ("one-element-has-places-apart", test_one_element_has_places_apart);
+  ADD ("folders-are-not-nested", test_folders_are_not_nested);
   ADD ("race-has-one-winner", test_race);
   return stream_run_tests ();
 }
