@@ -1,13 +1,43 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaetrainerparts.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #include "atomic-write.h"
+#include "regular-file.h"
+
+/* A mistyped path must not cost anybody a file: what a new run replaces is
+ * another's checkpoint, whole or not. */
+static gboolean
+check_replaced (const gchar *path, GError **error)
+{
+  static const char ours[] =
+      "{\"__metadata__\":{\"format\":\"gst-sae checkpoint\"";
+  char first[sizeof ours - 1];
+  guint64 size;
+  int fd = sae_regular_file_open (path, &size, NULL);
+  gboolean ok;
+
+  if (fd < 0) /* whatever it is, the probe has told */
+    return TRUE;
+  ok = size == 0 ||
+       (size >= 8 + sizeof first &&
+           sae_regular_file_read (fd, 8, first, sizeof first, path, NULL) &&
+           memcmp (first, ours, sizeof first) == 0);
+  close (fd);
+  if (!ok)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_WRITE,
+        "%s: expected a checkpoint or nothing, found another file", path);
+  return ok;
+}
 
 static gboolean
 check_location (const gchar *path, SaeResume resume, GError **error)
 {
   if (path)
-    return sae_atomic_probe_file (path, error);
+    return sae_atomic_probe_file (path, error) &&
+           (resume != SAE_RESUME_NO || check_replaced (path, error));
   if (resume == SAE_RESUME_NO)
     return TRUE;
   g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
@@ -23,8 +53,8 @@ load_checkpoint (GstSaeTrainer *self, const gchar *path, GError **error)
   SaeCheckpoint *checkpoint = sae_checkpoint_load (path, &problem);
 
   if (g_error_matches (problem, SAE_ERROR, SAE_ERROR_NOT_FOUND)) {
-    GST_ELEMENT_INFO (self, RESOURCE, NOT_FOUND,
-        ("No checkpoint there yet: training starts anew."), ("%s", path));
+    GST_ELEMENT_INFO (self, RESOURCE, NOT_FOUND, ("No checkpoint there yet."),
+        ("%s: no checkpoint there yet, training starts anew", path));
     return TRUE;
   }
   if (!checkpoint) {

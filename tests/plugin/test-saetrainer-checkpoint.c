@@ -3,6 +3,7 @@
  * Checkpoints on a stream: taken at the same row for any cut, written beside
  * it, and resumed to the same bytes. */
 #include <glib/gstdio.h>
+#include <unistd.h>
 
 #include "expect.h"
 #include "sae-enum-types.h"
@@ -200,6 +201,33 @@ test_found_out_at_the_start (Training *training, gconstpointer data)
       GST_RESOURCE_ERROR_WRITE, path);
 }
 
+/* A mistyped path costs nobody a file; half a checkpoint is still one. */
+static void
+test_other_files_are_refused (Training *training, gconstpointer data)
+{
+  static const gchar *const contents[] = {"x", "a thesis, much work in all",
+      "\x93NUMPY and many numbers that took a week"};
+  g_autofree gchar *path = checkpoint_path (training);
+
+  for (guint i = 0; i < G_N_ELEMENTS (contents); i++) {
+    g_autofree gchar *after = NULL;
+    g_assert_true (g_file_set_contents (path, contents[i], -1, NULL));
+    expect_no_start (training, path, SAE_RESUME_NO, GST_RESOURCE_ERROR,
+        GST_RESOURCE_ERROR_WRITE, "another file");
+    g_assert_true (g_file_get_contents (path, &after, NULL, NULL));
+    g_assert_cmpstr (after, ==, contents[i]);
+  }
+  g_assert_cmpint (g_remove (path), ==, 0);
+  for (guint i = 0; i < 2; i++) {
+    g_auto (Stream) stream = checkpointed (training, 0, SAE_RESUME_NO, 0);
+    push (&stream, 0, 20, 20);
+    gst_element_set_state (stream.element, GST_STATE_NULL);
+    stream_expect_no_error (&stream);
+    g_assert_cmpuint (rows_in (path), ==, 20);
+    g_assert_cmpint (truncate (path, 200), ==, 0);
+  }
+}
+
 static void
 test_contradiction (Training *training, gconstpointer data)
 {
@@ -344,6 +372,7 @@ main (int argc, char **argv)
       test_last_one_is_before_the_last_batch);
   ADD ("no-file-starts-anew", test_no_file_starts_anew);
   ADD ("found-out-at-the-start", test_found_out_at_the_start);
+  ADD ("other-files-are-refused", test_other_files_are_refused);
   ADD ("contradicting-options-are-an-error", test_contradiction);
   ADD ("failed-write-is-a-warning", test_failed_write);
   ADD ("flushed-rows-do-not-come-back", test_flush);
