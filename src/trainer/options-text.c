@@ -160,7 +160,8 @@ check_same (const SaeTrainerOptions *options, guint id, const char *text,
     return TRUE;
   g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
       "%s: %s: expected the checkpoint's %s, got %s", label,
-      sae_trainer_options_find (id)->name, shown, got);
+      sae_trainer_options_find (id)->name, *shown ? shown : "(none)",
+      *got ? got : "(none)");
   return FALSE;
 }
 

@@ -446,6 +446,8 @@ test_options (Scratch *scratch, gconstpointer data)
   expect_refused (checkpoint, "warmup-rows=301", "warmup-rows");
   expect_refused (checkpoint, "pre-bias=true",
       "pre-bias: expected the checkpoint's false, got true");
+  expect_refused (checkpoint, "prefixes=8,16",
+      "prefixes: expected the checkpoint's (none), got 8,16");
   expect_refused (checkpoint, "shuffle-rows=1", path);
   for (guint i = 0; i < G_N_ELEMENTS (allowed); i++) {
     const Kind other = {kind.optimizer, kind.sparsity, allowed[i]};
