@@ -64,6 +64,7 @@ forget_run (GstSaeTrainer *self)
   gst_sae_trainer_forget_saved (self);
   g_mutex_unlock (&self->run_lock);
   self->last_stats = 0;
+  self->untold = FALSE;
   self->dropped_rows = 0;
   gst_sae_span_reset (&self->span);
 }
@@ -124,6 +125,7 @@ gst_sae_trainer_stop (GstBaseTransform *trans)
   gst_sae_trainer_take_last_checkpoint (self);
   gst_sae_trainer_finish (self);
   gst_sae_trainer_stop_checkpoints (self);
+  gst_sae_trainer_post_final_stats_if_due (self);
   gst_sae_trainer_stop_stats (self);
   gst_sae_claim_release_all (GST_ELEMENT (self));
   gst_clear_caps (&self->refused);
@@ -161,6 +163,7 @@ static void
 end_buffer (GstSaeTrainer *self, GstBuffer *buffer)
 {
   gst_sae_span_add (&self->span, buffer);
+  self->untold = TRUE;
   gst_sae_trainer_post_stats_when_due (self);
 }
 

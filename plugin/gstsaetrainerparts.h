@@ -64,6 +64,7 @@ struct _GstSaeTrainer {
   guint n_run;
   gint64 last_stats; /* monotonic µs */
   GstSaeSpan span;   /* of the rows since then */
+  gboolean untold;   /* rows came since the final message */
   GstSaeLog log;
   gchar *metrics_path;                 /* NULL where none is wanted */
   gboolean log_failed, metrics_failed; /* and it was said */
@@ -174,6 +175,8 @@ gboolean gst_sae_trainer_start_stats (GstSaeTrainer *self, GError **error);
 void gst_sae_trainer_stop_stats (GstSaeTrainer *self);
 
 void gst_sae_trainer_post_stats (GstSaeTrainer *self, gboolean final);
+/* When stopped before EOS; what was measured last is in the log then too. */
+void gst_sae_trainer_post_final_stats_if_due (GstSaeTrainer *self);
 void gst_sae_trainer_post_stats_when_due (GstSaeTrainer *self);
 
 G_END_DECLS

@@ -88,6 +88,15 @@ gst_sae_trainer_post_stats (GstSaeTrainer *self, gboolean final)
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_element (GST_OBJECT (self), s));
   self->last_stats = g_get_monotonic_time ();
+  if (final)
+    self->untold = FALSE;
+}
+
+void
+gst_sae_trainer_post_final_stats_if_due (GstSaeTrainer *self)
+{
+  if (self->untold)
+    gst_sae_trainer_post_stats (self, TRUE);
 }
 
 void

@@ -86,6 +86,25 @@ test_fields (Training *training, gconstpointer data)
   g_assert_cmpuint (get_uint64 (final, "running-time"), ==, 100);
 }
 
+/* Ctrl-C must not cost the last figures: one final message, at EOS or when the
+ * element is stopped before it. */
+static void
+test_final_when_stopped (Training *training, gconstpointer data)
+{
+  for (guint eos = 0; eos < 2; eos++) {
+    g_auto (Stream) stream = training_stream (training);
+    g_autoptr (GstStructure) final = NULL;
+    stream_send_dims (&stream, "float32", "16:20");
+    push_rows (&stream, 1, 20, 0, 10);
+    if (eos)
+      gst_harness_push_event (stream.harness, gst_event_new_eos ());
+    gst_element_set_state (stream.element, GST_STATE_READY);
+    final = training_final_stats (&stream);
+    g_assert_cmpuint (get_uint64 (final, "total-rows"), ==, 20);
+    g_assert_cmpuint (get_uint64 (final, "steps"), ==, 3); /* 8 + 8 + 4 */
+  }
+}
+
 /* Each message is of the rows since the one before; total is of all. */
 static void
 test_since_last_and_total (Training *training, gconstpointer data)
@@ -415,6 +434,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
 #define ADD(name, test) training_add ("/saetrainer/" name, test)
+  ADD ("final-when-stopped", test_final_when_stopped);
   ADD ("stats/fields", test_fields);
   ADD ("stats/since-last-and-total", test_since_last_and_total);
   ADD ("stats/final-once-before-eos", test_final_before_eos);
