@@ -80,7 +80,7 @@ static const Option options_table[] = {
   { "aux-k", "Dead latents a row that reconstruct what the others leave over "
     "(0 = none, -1 = half of input-size for top-k and batch-top-k)",
     KIND_INT64, AT (aux_k), -1, 1 << 28, -1 },
-  { "aux-coeff", "Coefficient of their part of the loss",
+  { "aux-coeff", "Coefficient of the part of the loss of aux-k's latents",
     KIND_DOUBLE, AT (aux_coeff), 0, 1e9, 1.0 / 32 },
   { "k-start", "Latents kept per row at the start (0 = top-k)",
     KIND_UINT, AT (k_start), 0, 1 << 28, 0 },
@@ -104,7 +104,7 @@ static const Option options_table[] = {
   { "optimizer", "Update rule",
     KIND_ENUM, AT (optimizer), 0, 0, SAE_OPTIMIZER_ADAM,
     sae_optimizer_get_type },
-  { "momentum", "Momentum of sgd",
+  { "momentum", "Momentum of sgd and signum",
     KIND_DOUBLE, AT (momentum), 0, 1, 0.9 },
   { "beta1", "Decay of Adam's first moment",
     KIND_DOUBLE, AT (beta1), 0, LARGEST_BETA, 0.9 },
@@ -131,7 +131,8 @@ static const Option options_table[] = {
   { "warmup-rows", "Rows over which the learning rate rises from 0 "
     "(-1 = a twentieth of total-rows, 65536 where that is not known)",
     KIND_INT64, AT (warmup_rows), -1, 9223372036854775807.0, -1 },
-  { "schedule", "How the learning rate falls",
+  { "schedule", "How the learning rate falls over total-rows (auto = sqrt "
+    "where they are known, else constant)",
     KIND_ENUM, AT (schedule), 0, 0, SAE_SCHEDULE_AUTO,
     sae_schedule_get_type },
   { "total-rows", "Length of the run in rows, for the schedule "
