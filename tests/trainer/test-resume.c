@@ -524,11 +524,14 @@ static void
 add_kind (const GEnumValue *optimizer, const GEnumValue *sparsity,
     const char *options)
 {
-  Kind *kind = g_new (Kind, 1);
+  static Kind kinds[128]; /* as long as the program, as their tests are */
+  static guint n;
+  Kind *kind = &kinds[n++];
   g_autofree char *name = g_strdup_printf ("%s-%s%s%s", optimizer->value_nick,
       sparsity->value_nick, *options ? "-" : "", options);
   g_autofree char *steps = NULL, *rows = NULL;
 
+  g_assert_cmpuint (n, <=, G_N_ELEMENTS (kinds));
   *kind = (Kind){(SaeOptimizer) optimizer->value, (SaeSparsity) sparsity->value,
       options};
   g_strdelimit (name, " =", '-');
