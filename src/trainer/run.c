@@ -345,14 +345,22 @@ penalty_coeff (const SaeRun *run, gsize n)
   return run->l1_coeff * sae_schedule_l1_warmup (&run->options, run->rows, n);
 }
 
+/* The reconstruction of the whole dictionary, the last of the prefixes. */
+static const float *
+whole_x_hat (const SaeRun *run)
+{
+  gsize size = run->gradients.n * run->net.d_out;
+  const float *x_hat = run->scratch[SAE_RUN_X_HAT].data;
+
+  return run->n_prefixes ? x_hat + (run->n_prefixes - 1) * size : x_hat;
+}
+
 static void
 measure (SaeRun *run, const float *target, const SaeSparseRows *latents)
 {
   SaeGradients *g = &run->gradients;
   SaeMeter *const meters[] = {&run->since_last, &run->total};
-  gsize last = (gsize) (MAX (1, run->n_prefixes) - 1);
-  const float *x_hat = (const float *) run->scratch[SAE_RUN_X_HAT].data +
-                       last * latents->n_rows * run->net.d_out;
+  const float *x_hat = whole_x_hat (run);
   double aux = run->aux.n_dead ? run->aux.loss : 0;
 
   g->l1_coeff = penalty_coeff (run, latents->n_rows);
@@ -370,16 +378,13 @@ static gboolean
 compute_aux (SaeRun *run, const float *target, GError **error)
 {
   const SaeTrainerOptions *o = &run->options;
-  gsize last = (gsize) (MAX (1, run->n_prefixes) - 1);
-  const float *x_hat = (const float *) run->scratch[SAE_RUN_X_HAT].data +
-                       last * run->gradients.n * run->net.d_out;
 
   if (o->aux_k <= 0 || o->aux_coeff <= 0)
     return TRUE;
   return sae_aux_k_find_dead (&run->aux, &run->net, run->firing.last_fired,
              sae_firing_get_alive_since (&run->firing, o->dead_after), error) &&
-         sae_aux_k_compute (&run->aux, &run->gradients, target, x_hat,
-             (guint) o->aux_k, o->aux_coeff, error);
+         sae_aux_k_compute (&run->aux, &run->gradients, target,
+             whole_x_hat (run), (guint) o->aux_k, o->aux_coeff, error);
 }
 
 static gboolean
