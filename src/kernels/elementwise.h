@@ -228,10 +228,120 @@ all_finite (const float *x, size_t n)
   return sum == 0.0f;
 }
 
+/* --- screening ------------------------------------------------------------ */
+
+static float
+largest_product (const float *restrict x, const float *restrict factors,
+    size_t n)
+{
+  float lane[16] = {0}, largest = 0;
+  size_t j = 0;
+
+  for (; j + 16 <= n; j += 16)
+    for (int i = 0; i < 16; i++) {
+      float y = fabsf (x[j + i] * factors[j + i]);
+      lane[i] = y > lane[i] ? y : lane[i];
+    }
+  for (; j < n; j++) {
+    float y = fabsf (x[j] * factors[j]);
+    largest = y > largest ? y : largest;
+  }
+  for (int i = 0; i < 16; i++)
+    largest = lane[i] > largest ? lane[i] : largest;
+  return largest;
+}
+
+/* Rounds any |y| < 2^22 to the nearest integer, ties to even. */
+#define ROUNDER 12582912.0f /* 1.5·2^23 */
+
+typedef struct {
+  float q2[16], r2[16];
+} RoundedLanes;
+
+static inline __attribute__ ((always_inline)) void
+round_16 (const float *restrict x, const float *restrict factors, size_t n,
+    float inv_scale, int32_t *restrict q, RoundedLanes *lanes)
+{
+  for (size_t i = 0; i < n; i++) {
+    float y = x[i] * factors[i] * inv_scale;
+    float rounded = (y + ROUNDER) - ROUNDER;
+    float rest = y - rounded;
+    q[i] = (int32_t) rounded;
+    lanes->q2[i] = __builtin_fmaf (rounded, rounded, lanes->q2[i]);
+    lanes->r2[i] = __builtin_fmaf (rest, rest, lanes->r2[i]);
+  }
+}
+
+static inline float
+add_lanes16 (float *lane)
+{
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; i++)
+      lane[i] += lane[i + half];
+  return lane[0];
+}
+
+#define DEFINE_ROUND(name, type)                                               \
+  static void name (const float *x, const float *factors, size_t n,            \
+      float inv_scale, type *q, SaeRoundedSums *sums)                          \
+  {                                                                            \
+    RoundedLanes lanes = {{0}, {0}};                                           \
+    int32_t wide[16];                                                          \
+    size_t j = 0;                                                              \
+                                                                               \
+    for (; j + 16 <= n; j += 16) {                                             \
+      round_16 (x + j, factors + j, 16, inv_scale, wide, &lanes);              \
+      for (int i = 0; i < 16; i++)                                             \
+        q[j + i] = (type) wide[i];                                             \
+    }                                                                          \
+    round_16 (x + j, factors + j, n - j, inv_scale, wide, &lanes);             \
+    for (size_t i = j; i < n; i++)                                             \
+      q[i] = (type) wide[i - j];                                               \
+    for (j = n; j % SAE_BYTES_STEP; j++)                                       \
+      q[j] = 0;                                                                \
+    sums->q2 = add_lanes16 (lanes.q2);                                         \
+    sums->r2 = add_lanes16 (lanes.r2);                                         \
+  }
+
+DEFINE_ROUND (round_s16, int16_t)
+DEFINE_ROUND (round_s8, int8_t)
+
+/* Latent after latent, the layout of levels that want no other. */
+static inline void
+store_rows (uint8_t *block, size_t i, const int8_t *q, size_t d)
+{
+  uint8_t *to = block + i * d;
+
+  for (size_t j = 0; j < d; j++)
+    to[j] = (uint8_t) (q[j] + SAE_BYTES_OFFSET);
+}
+
+static inline size_t
+select_screened (const int32_t *scores, const SaeScreenedRow *row,
+    const SaeScreenedLatents *latents, size_t first, size_t n, uint32_t base,
+    uint32_t *out_index, float *out_lower, float *out_upper)
+{
+  const SaeScreenedLatents *l = latents;
+  size_t count = 0;
+
+  for (size_t j = first; j < n; j++) {
+    float f = __builtin_fmaf ((float) scores[j] * row->scale, l->scale[j],
+        l->bias[j]);
+    float e = __builtin_fmaf (row->error, l->norm[j],
+        __builtin_fmaf (row->norm, l->error[j], l->bias_error[j]));
+    out_index[count] = base + (uint32_t) j;
+    out_lower[count] = f - e;
+    out_upper[count] = f + e;
+    count += (f + e > row->threshold) & (!l->floor || f + e > l->floor[j]);
+  }
+  return count;
+}
+
 /* Table entries that every level takes from here. */
 #define SAE_ELEMENTWISE_ENTRIES                                                \
   .select_above_each = select_above_each, .add = add, .subtract = subtract,    \
   .add_scaled = add_scaled, .blend = blend, .scale = scale,                    \
   .scaled_difference = scaled_difference, .adam = adam, .momentum = momentum,  \
   .signum = signum, .row_sums = row_sums, .welford = welford,                  \
-  .all_finite = all_finite
+  .all_finite = all_finite, .largest_product = largest_product,                \
+  .round_s16 = round_s16, .round_s8 = round_s8

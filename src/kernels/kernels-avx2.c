@@ -132,6 +132,66 @@ dots (const float *x, size_t ld_x, size_t n_x, const float *w, size_t ld_w,
       out[r * ld_out + i] = dot (x + r * ld_x, w + i * ld_w, d);
 }
 
+/* Rows that lie anywhere: lines of those that come next are asked for while
+ * these are worked on. */
+static inline void
+prefetch_row (const float *row, size_t d)
+{
+  for (size_t j = 0; j < d; j += 16)
+    _mm_prefetch ((const char *) (row + j), _MM_HINT_T0);
+}
+
+static inline void
+dots_at_1x4 (const float *x, const float *const *w, size_t d, float *out)
+{
+  const float *w0 = w[0], *w1 = w[1], *w2 = w[2], *w3 = w[3];
+  Lanes s0 = lanes_zero (), s1 = s0, s2 = s0, s3 = s0;
+  size_t j = 0;
+
+  for (; j + 16 <= d; j += 16) {
+    s0 = lanes_fma (s0, x + j, w0 + j);
+    s1 = lanes_fma (s1, x + j, w1 + j);
+    s2 = lanes_fma (s2, x + j, w2 + j);
+    s3 = lanes_fma (s3, x + j, w3 + j);
+  }
+  if (j < d) {
+    const Tail tail = tail_of (d - j);
+    s0 = lanes_fma_tail (s0, x + j, w0 + j, tail);
+    s1 = lanes_fma_tail (s1, x + j, w1 + j, tail);
+    s2 = lanes_fma_tail (s2, x + j, w2 + j, tail);
+    s3 = lanes_fma_tail (s3, x + j, w3 + j, tail);
+  }
+  out[0] = lanes_add (s0);
+  out[1] = lanes_add (s1);
+  out[2] = lanes_add (s2);
+  out[3] = lanes_add (s3);
+}
+
+static void
+dots_at (const float *x, const float *rows, size_t ld, const uint32_t *index,
+    size_t n, size_t d, float *out)
+{
+  size_t i = 0;
+
+  for (; i + 4 <= n; i += 4) {
+    const float *w[4];
+    for (size_t p = 0; p < 4; p++) {
+      w[p] = rows + index[i + p] * ld;
+      if (i + 4 + p < n)
+        prefetch_row (rows + index[i + 4 + p] * ld, d);
+    }
+    dots_at_1x4 (x, w, d, out + i);
+  }
+  if (i < n) { /* the last ones, one of them again in the places left */
+    const float *w[4];
+    float last[4];
+    for (size_t p = 0; p < 4; p++)
+      w[p] = rows + index[i + p < n ? i + p : n - 1] * ld;
+    dots_at_1x4 (x, w, d, last);
+    memcpy (out + i, last, (n - i) * sizeof *last);
+  }
+}
+
 /* 64 columns stay in eight registers over all rows. */
 static void
 combine_64 (float *y, const float *values, const uint32_t *index, size_t n,
@@ -196,11 +256,210 @@ select_above_avx2 (const float *scores, size_t n, float threshold,
                      base + (uint32_t) j, out_index + count, out_value + count);
 }
 
+/* --- screening ------------------------------------------------------------ */
+
+/* The sums of the eight lanes each of a, b, c, d. */
+static inline __m128i
+add_lanes_of_4 (__m256i a, __m256i b, __m256i c, __m256i d)
+{
+  __m256i four =
+      _mm256_hadd_epi32 (_mm256_hadd_epi32 (a, b), _mm256_hadd_epi32 (c, d));
+
+  return _mm_add_epi32 (_mm256_castsi256_si128 (four),
+      _mm256_extracti128_si256 (four, 1));
+}
+
+static inline __m256i
+load (const void *p)
+{
+  return _mm256_loadu_si256 ((const __m256i *) p);
+}
+
+/* One step of a 2 x 4 tile: @SUM (s, x, w) adds to eight sums. */
+#define BYTES_TILE_STEP(SUM, X0, X1, W)                                        \
+  do {                                                                         \
+    const __m256i a0 = X0, a1 = X1;                                            \
+    __m256i b;                                                                 \
+    b = W (0), s00 = SUM (s00, a0, b), s10 = SUM (s10, a1, b);                 \
+    b = W (1), s01 = SUM (s01, a0, b), s11 = SUM (s11, a1, b);                 \
+    b = W (2), s02 = SUM (s02, a0, b), s12 = SUM (s12, a1, b);                 \
+    b = W (3), s03 = SUM (s03, a0, b), s13 = SUM (s13, a1, b);                 \
+  } while (0)
+
+#define BYTES_TILE_SUMS                                                        \
+  __m256i s00 = _mm256_setzero_si256 (), s01 = s00, s02 = s00, s03 = s00;      \
+  __m256i s10 = s00, s11 = s00, s12 = s00, s13 = s00
+
+/* The sums less what the offset of the weights has added, @zero. */
+#define BYTES_TILE_STORE                                                       \
+  do {                                                                         \
+    _mm_storeu_si128 ((__m128i *) out,                                         \
+        _mm_sub_epi32 (add_lanes_of_4 (s00, s01, s02, s03),                    \
+            _mm_set1_epi32 (zero[0])));                                        \
+    _mm_storeu_si128 ((__m128i *) (out + ld_out),                              \
+        _mm_sub_epi32 (add_lanes_of_4 (s10, s11, s12, s13),                    \
+            _mm_set1_epi32 (zero[1])));                                        \
+  } while (0)
+
+#define SUM_S16(s, x, w) _mm256_add_epi32 (s, _mm256_madd_epi16 (x, w))
+#define W_S16(i) load (w + (i) *d + j)
+
+/* Two rows against four latents whose weights were widened. */
+static inline void
+dots_s16_2x4 (const int16_t *x0, const int16_t *x1, const int16_t *w, size_t d,
+    int32_t *out, size_t ld_out)
+{
+  const int32_t zero[2] = {0, 0};
+  BYTES_TILE_SUMS;
+
+  for (size_t j = 0; j < d; j += 16)
+    BYTES_TILE_STEP (SUM_S16, load (x0 + j), load (x1 + j), W_S16);
+  BYTES_TILE_STORE;
+}
+
+/* The weights of a block without their offset. */
+static void
+widen (const uint8_t *block, size_t n, int16_t *out)
+{
+  const __m256i offset = _mm256_set1_epi16 (SAE_BYTES_OFFSET);
+
+  for (size_t j = 0; j < n; j += 16)
+    _mm256_store_si256 ((__m256i *) (out + j),
+        _mm256_sub_epi16 (_mm256_cvtepu8_epi16 (
+                              _mm_loadu_si128 ((const __m128i *) (block + j))),
+            offset));
+}
+
+/* An odd last row is done twice, into a place of its own. */
+static void
+dots_s16 (const int16_t *x, size_t ld_x, size_t n_x, const uint8_t *blocks,
+    size_t n_blocks, size_t d, int16_t *scratch, int32_t *out, size_t ld_out)
+{
+  int32_t twice[8];
+
+  for (size_t b = 0; b < n_blocks; b++) {
+    size_t r = 0, base = b * SAE_BYTES_LATENTS;
+    widen (blocks + base * d, SAE_BYTES_LATENTS * d, scratch);
+    for (; r + 2 <= n_x; r += 2)
+      for (size_t i = 0; i < SAE_BYTES_LATENTS; i += 4)
+        dots_s16_2x4 (x + r * ld_x, x + (r + 1) * ld_x, scratch + i * d, d,
+            out + r * ld_out + base + i, ld_out);
+    for (size_t i = 0; r < n_x && i < SAE_BYTES_LATENTS; i += 4) {
+      dots_s16_2x4 (x + r * ld_x, x + r * ld_x, scratch + i * d, d, twice, 4);
+      memcpy (out + r * ld_out + base + i, twice, 4 * sizeof *twice);
+    }
+  }
+}
+
+/* Pairs of products fit 16 bits: 2·255·64 < 2^15. */
+#define S8_LIMIT 64
+#define SUM_S8(s, x, w)                                                        \
+  _mm256_add_epi32 (s, _mm256_madd_epi16 (ones, _mm256_maddubs_epi16 (w, x)))
+#define W_S8(i) load (w + (i) *d + j)
+
+static inline void
+dots_s8_2x4 (const int8_t *x0, const int8_t *x1, const uint8_t *w, size_t d,
+    const int32_t *zero, int32_t *out, size_t ld_out)
+{
+  const __m256i ones = _mm256_set1_epi16 (1);
+  BYTES_TILE_SUMS;
+
+  for (size_t j = 0; j < d; j += 32)
+    BYTES_TILE_STEP (SUM_S8, load (x0 + j), load (x1 + j), W_S8);
+  BYTES_TILE_STORE;
+}
+
+/* What the offset of the weights adds to every sum of the row. */
+static inline int32_t
+sum_of_offset (const int8_t *x, size_t d)
+{
+  int32_t sum = 0;
+
+  for (size_t j = 0; j < d; j++)
+    sum += x[j];
+  return sum * SAE_BYTES_OFFSET;
+}
+
+static void
+dots_s8 (const int8_t *x, size_t ld_x, size_t n_x, const uint8_t *blocks,
+    size_t n_blocks, size_t d, int32_t *out, size_t ld_out)
+{
+  const size_t n = n_blocks * SAE_BYTES_LATENTS;
+  int32_t twice[8];
+  size_t r = 0;
+
+  for (; r + 2 <= n_x; r += 2) {
+    const int8_t *x0 = x + r * ld_x, *x1 = x0 + ld_x;
+    const int32_t zero[2] = {sum_of_offset (x0, d), sum_of_offset (x1, d)};
+    for (size_t i = 0; i < n; i += 4)
+      dots_s8_2x4 (x0, x1, blocks + i * d, d, zero, out + r * ld_out + i,
+          ld_out);
+  }
+  if (r < n_x) {
+    const int8_t *x0 = x + r * ld_x;
+    const int32_t zero[2] = {sum_of_offset (x0, d), 0};
+    for (size_t i = 0; i < n; i += 4) {
+      dots_s8_2x4 (x0, x0, blocks + i * d, d, zero, twice, 4);
+      memcpy (out + r * ld_out + i, twice, 4 * sizeof *twice);
+    }
+  }
+}
+
+static size_t
+select_screened_avx2 (const int32_t *scores, const SaeScreenedRow *row,
+    const SaeScreenedLatents *latents, size_t n, uint32_t base,
+    uint32_t *out_index, float *out_lower, float *out_upper)
+{
+  const SaeScreenedLatents *l = latents;
+  const __m256 threshold = _mm256_set1_ps (row->threshold);
+  const __m256 row_scale = _mm256_set1_ps (row->scale);
+  const __m256 row_norm = _mm256_set1_ps (row->norm);
+  const __m256 row_error = _mm256_set1_ps (row->error);
+  size_t count = 0, j = 0;
+
+  for (; j + 8 <= n; j += 8) {
+    __m256 s =
+        _mm256_mul_ps (_mm256_cvtepi32_ps (load (scores + j)), row_scale);
+    __m256 f = _mm256_fmadd_ps (s, _mm256_loadu_ps (l->scale + j),
+        _mm256_loadu_ps (l->bias + j));
+    __m256 e = _mm256_fmadd_ps (row_norm, _mm256_loadu_ps (l->error + j),
+        _mm256_loadu_ps (l->bias_error + j));
+    e = _mm256_fmadd_ps (row_error, _mm256_loadu_ps (l->norm + j), e);
+    __m256 upper = _mm256_add_ps (f, e);
+    __m256 above = _mm256_cmp_ps (upper, threshold, _CMP_GT_OQ);
+    unsigned mask = (unsigned) _mm256_movemask_ps (above);
+    if (!mask)
+      continue;
+    if (l->floor)
+      mask &= (unsigned) _mm256_movemask_ps (
+          _mm256_cmp_ps (upper, _mm256_loadu_ps (l->floor + j), _CMP_GT_OQ));
+    float lowers[8], uppers[8];
+    _mm256_storeu_ps (lowers, _mm256_sub_ps (f, e));
+    _mm256_storeu_ps (uppers, upper);
+    for (; mask; mask &= mask - 1) {
+      unsigned at = (unsigned) __builtin_ctz (mask);
+      out_index[count] = base + (uint32_t) j + at;
+      out_lower[count] = lowers[at];
+      out_upper[count++] = uppers[at];
+    }
+  }
+  return count + select_screened (scores, row, latents, j, n, base,
+                     out_index + count, out_lower + count, out_upper + count);
+}
+
 const SaeKernels sae_kernels_avx2 = {
     .name = "avx2",
     .dot = dot,
     .dots = dots,
+    .dots_at = dots_at,
     .combine = combine_avx2,
     .select_above = select_above_avx2,
+    .store_bytes = store_rows,
+    .dots_s16 = dots_s16,
+    .dots_s8 = dots_s8,
+    .s8_limit = S8_LIMIT,
+    .s8_cost = 0.3f,
+    .s16_cost = 0.5f,
+    .select_screened = select_screened_avx2,
     SAE_ELEMENTWISE_ENTRIES,
 };

@@ -37,6 +37,14 @@ cpu_has_avx512 (void)
 }
 #endif
 
+#ifdef SAE_HAVE_AVX512VNNI
+static int
+cpu_has_avx512vnni (void)
+{
+  return cpu_has_avx512 () && __builtin_cpu_supports ("avx512vnni");
+}
+#endif
+
 /* Slowest first. */
 static const Level levels[] = {
     {&sae_kernels_c, always},
@@ -45,6 +53,9 @@ static const Level levels[] = {
 #endif
 #ifdef SAE_HAVE_AVX512
     {&sae_kernels_avx512, cpu_has_avx512},
+#endif
+#ifdef SAE_HAVE_AVX512VNNI
+    {&sae_kernels_avx512vnni, cpu_has_avx512vnni},
 #endif
 };
 

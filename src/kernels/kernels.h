@@ -35,8 +35,32 @@ typedef struct {
   double product; /* Σ x·y */
 } SaeRowSums;
 
+/* What screening knows of one row or latent that was rounded to small
+ * integers, x = scale·(q + r): the sums are of q² and r². */
 typedef struct {
-  const char *name; /* "c", "avx2", "avx512" */
+  float q2, r2;
+} SaeRoundedSums;
+
+/* What screening knows of a block of latents, arrays over them, and of a row;
+ * docs/exact-topk.md has the meaning of each. */
+typedef struct {
+  const float *scale, *norm, *error, *bias, *bias_error;
+  const float *floor; /* NULL, or what the upper bound must exceed as well */
+} SaeScreenedLatents;
+
+typedef struct {
+  float scale, norm, error;
+  float threshold; /* what the upper bound must exceed */
+} SaeScreenedRow;
+
+/* Latents of a block of weights in bytes, and what row lengths are multiples
+ * of there. */
+#define SAE_BYTES_LATENTS 16
+#define SAE_BYTES_STEP 64
+#define SAE_BYTES_OFFSET 128
+
+typedef struct {
+  const char *name; /* "c", "avx2", "avx512", "avx512vnni" */
 
   /* Σ_j x[j]·w[j] */
   float (*dot) (const float *x, const float *w, size_t d);
@@ -44,6 +68,10 @@ typedef struct {
   /* out[r·ld_out + i] = dot (x_r, w_i), r < n_x, i < n_w */
   void (*dots) (const float *x, size_t ld_x, size_t n_x, const float *w,
       size_t ld_w, size_t n_w, size_t d, float *out, size_t ld_out);
+
+  /* out[i] = dot (x, rows[index[i]·ld …]), i < n */
+  void (*dots_at) (const float *x, const float *rows, size_t ld,
+      const uint32_t *index, size_t n, size_t d, float *out);
 
   /* y[j] = Σ_i fma (values[i], rows[index[i]·ld + j]), from 0 */
   void (*combine) (float *y, size_t d, const float *values,
@@ -100,6 +128,51 @@ typedef struct {
 
   /* 1 if every x[j] is finite */
   int (*all_finite) (const float *x, size_t n);
+
+  /* --- products of small integers, for screening ---
+   * Weights q of −127 … 127 are kept as the bytes q + SAE_BYTES_OFFSET, in
+   * blocks of SAE_BYTES_LATENTS latents of d bytes each, d a multiple of
+   * SAE_BYTES_STEP. How the bytes lie within a block is the level's own
+   * business; a block starts on a 64-byte boundary. */
+
+  /* max |x[j]·factors[j]|; any number where there is a NaN */
+  float (*largest_product) (const float *x, const float *factors, size_t n);
+
+  /* q[j] = x[j]·factors[j]·inv_scale, rounded to the nearest integer, which
+   * the caller knows to be in range; zeros up to the next multiple of
+   * SAE_BYTES_STEP. Sums in float32: 16 lanes, lane = index mod 16, added by
+   * halving. */
+  void (*round_s16) (const float *x, const float *factors, size_t n,
+      float inv_scale, int16_t *q, SaeRoundedSums *sums);
+  void (*round_s8) (const float *x, const float *factors, size_t n,
+      float inv_scale, int8_t *q, SaeRoundedSums *sums);
+
+  /* Puts the weights @q [d] of a block's latent @i in their place. */
+  void (*store_bytes) (uint8_t *block, size_t i, const int8_t *q, size_t d);
+
+  /* out[r·ld_out + i] = Σ_j x[r·ld_x + j]·q[i][j] mod 2^32, for the latents i
+   * of @n_blocks blocks that lie one after another; exact where the sum fits.
+   * @scratch has room for SAE_BYTES_LATENTS·d of int16_t, 64-byte aligned. */
+  void (*dots_s16) (const int16_t *x, size_t ld_x, size_t n_x,
+      const uint8_t *blocks, size_t n_blocks, size_t d, int16_t *scratch,
+      int32_t *out, size_t ld_out);
+  /* The same for |x| ≤ s8_limit. */
+  void (*dots_s8) (const int8_t *x, size_t ld_x, size_t n_x,
+      const uint8_t *blocks, size_t n_blocks, size_t d, int32_t *out,
+      size_t ld_out);
+  int s8_limit;
+  /* What a multiply-add of either costs, of one in dots, about. */
+  float s8_cost, s16_cost;
+
+  /* With s = (float) scores[j]·row.scale,
+   *   f = fma (s, scale[j], bias[j])
+   *   e = fma (row.error, norm[j], fma (row.norm, error[j], bias_error[j]))
+   * appends base + j, f − e and f + e where f + e exceeds the row's threshold,
+   * and floor[j] if there are floors; ascending. Returns how many. The outputs
+   * have room for n entries, rounded up to a multiple of 16. */
+  size_t (*select_screened) (const int32_t *scores, const SaeScreenedRow *row,
+      const SaeScreenedLatents *latents, size_t n, uint32_t base,
+      uint32_t *out_index, float *out_lower, float *out_upper);
 } SaeKernels;
 
 /* The table of this machine: the best level that the CPU has, or the one that
@@ -115,3 +188,4 @@ const SaeKernels *const *sae_kernels_available (void);
 extern const SaeKernels sae_kernels_c;
 extern const SaeKernels sae_kernels_avx2;
 extern const SaeKernels sae_kernels_avx512;
+extern const SaeKernels sae_kernels_avx512vnni;

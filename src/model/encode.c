@@ -4,48 +4,31 @@
  * of latents is scored for a block of rows while its weights are in cache, and
  * what may be active is picked out at once, so that the matrix
  * [n_rows, d_sae] never exists. */
-#include "workspace.h"
+#include "encode-block.h"
 
 #include <string.h>
 
-#include "sparsity.h"
+#include "screen.h"
 
-#define LATENT_BLOCK 128
 #define ROW_BLOCK 128
 /* Room in a row's candidates beyond what the rule may keep. */
-#define HEADROOM(kept) ((kept) + 2 * LATENT_BLOCK + 16)
+#define HEADROOM(kept) ((kept) + 2 * SAE_ENCODE_LATENTS + 16)
+#define SCREENED_HEADROOM(kept) ((kept) + 1024)
 /* Bytes of candidates of one block of rows, about. */
 #define CANDIDATE_BYTES (8u << 20)
-
-typedef struct {
-  const SaeNet *net;
-  const SaeSparsityRule *rule;
-  const SaeKernels *kernels;
-  SaeWorkspace *workspace;
-  const float *x;
-  gsize n_rows;
-  gsize rows_per_task;
-  gsize capacity; /* candidates a row */
-  gsize *counts;  /* latents of each row: offsets + 1 */
-} Encode;
-
-/* A task's rows and the scratch of the worker that runs it. */
-typedef struct {
-  const Encode *encode;
-  SaeTaskLatents *out;
-  SaeWorkerScratch *scratch;
-  gsize first_row, n_rows;
-  const float *x; /* first_row's, less b_dec with pre-bias */
-} Block;
+/* With as few rows threads share the latents instead of the rows, */
+#define FEW_ROWS 16
+/* if there are at least so many for each. */
+#define SLICE_LATENTS 1024
 
 static gboolean
-reserve_worker (const Encode *encode, SaeWorkerScratch *scratch)
+reserve_worker (const SaeEncode *encode, SaeWorkerScratch *scratch)
 {
   const SaeNet *net = encode->net;
   gsize rows = encode->rows_per_task;
 
   return sae_scratch_reserve (&scratch->x, rows * net->d_in, sizeof (float)) &&
-         sae_scratch_reserve (&scratch->scores, rows * LATENT_BLOCK,
+         sae_scratch_reserve (&scratch->scores, rows * SAE_ENCODE_LATENTS,
              sizeof (float)) &&
          sae_scratch_reserve (&scratch->candidates, rows,
              sizeof (SaeCandidates)) &&
@@ -53,14 +36,19 @@ reserve_worker (const Encode *encode, SaeWorkerScratch *scratch)
              rows * encode->capacity, sizeof (guint32)) &&
          sae_scratch_reserve (&scratch->candidate_value,
              rows * encode->capacity, sizeof (float)) &&
+         sae_scratch_reserve (&scratch->candidate_upper,
+             encode->precision == SAE_SCREEN_NONE ? 0 : rows * encode->capacity,
+             sizeof (float)) &&
          sae_scratch_reserve (&scratch->select, encode->capacity,
-             sizeof (float));
+             sizeof (float)) &&
+         (encode->precision == SAE_SCREEN_NONE ||
+             sae_encode_screened_reserve (encode, scratch));
 }
 
 static void
-subtract_bias (Block *block)
+subtract_bias (SaeEncodeBlock *block)
 {
-  const Encode *encode = block->encode;
+  const SaeEncode *encode = block->encode;
   gsize d = encode->net->d_in;
   float *x = block->scratch->x.data;
 
@@ -70,141 +58,152 @@ subtract_bias (Block *block)
   block->x = x;
 }
 
-/* A row that is not finite gets a threshold that nothing exceeds. */
 static void
-start_candidates (Block *block)
+start_candidates (SaeEncodeBlock *block)
 {
-  const Encode *encode = block->encode;
-  SaeCandidates *candidates = block->scratch->candidates.data;
+  const SaeEncode *encode = block->encode;
   guint32 *index = block->scratch->candidate_index.data;
   float *value = block->scratch->candidate_value.data;
+  float *upper = block->scratch->candidate_upper.data;
   gsize d = encode->net->d_in;
 
+  block->candidates = block->scratch->candidates.data;
   for (gsize r = 0; r < block->n_rows; r++) {
-    candidates[r].index = index + r * encode->capacity;
-    candidates[r].value = value + r * encode->capacity;
-    candidates[r].count = 0;
-    candidates[r].threshold = encode->rule->first_threshold (encode->net);
+    SaeCandidates *c = &block->candidates[r];
+    c->index = index + r * encode->capacity;
+    c->value = value + r * encode->capacity;
+    c->upper = upper + r * encode->capacity;
+    c->count = 0;
+    c->threshold = encode->rule->first_threshold (encode->net);
     if (encode->kernels->all_finite (block->x + r * d, d))
       continue;
-    candidates[r].threshold = G_MAXFLOAT;
-    if (block->out->n_bad++ == 0)
+    c->threshold = SAE_ENCODE_NO_LATENTS;
+    if (block->first == 0 && block->out->n_bad++ == 0)
       block->out->bad_row = block->first_row + r;
   }
 }
 
-/* Appends what of a row's @scores of latents first … first + n − 1 may be
- * active. */
-static void
-pick_candidates (const Encode *encode, SaeCandidates *c, const float *scores,
-    gsize first, gsize n)
+static gboolean
+append_row (SaeTaskLatents *out, const SaeCandidates *c)
 {
-  const SaeKernels *kernels = encode->kernels;
-  const float *thresholds = encode->net->threshold;
-  guint32 *index = c->index + c->count;
-  float *value = c->value + c->count;
+  guint32 *index =
+      sae_scratch_extend (&out->index, out->count + c->count, sizeof (guint32));
+  float *value =
+      sae_scratch_extend (&out->value, out->count + c->count, sizeof (float));
 
-  c->count += thresholds
-                  ? kernels->select_above_each (scores, thresholds + first, n,
-                        (guint32) first, index, value)
-                  : kernels->select_above (scores, n, c->threshold,
-                        (guint32) first, index, value);
-}
-
-/* Scores latents first … first + n − 1 of the block's rows and adds those
- * above each row's threshold to its candidates. */
-static void
-score_latents (Block *block, gsize first, gsize n)
-{
-  const Encode *encode = block->encode;
-  const SaeNet *net = encode->net;
-  SaeCandidates *candidates = block->scratch->candidates.data;
-  float *scores = block->scratch->scores.data;
-
-  encode->kernels->dots (block->x, net->d_in, block->n_rows,
-      net->W_enc + first * net->d_in, net->d_in, n, net->d_in, scores,
-      LATENT_BLOCK);
-  for (gsize r = 0; r < block->n_rows; r++) {
-    SaeCandidates *c = &candidates[r];
-    float *row = scores + r * LATENT_BLOCK;
-    encode->kernels->add (row, net->b_enc + first, n);
-    if (c->threshold == G_MAXFLOAT)
-      continue;
-    if (c->count + LATENT_BLOCK + 16 > encode->capacity)
-      encode->rule->settle (net, c, block->scratch->select.data);
-    pick_candidates (encode, c, row, first, n);
-  }
+  if (!index || !value)
+    return FALSE;
+  memcpy (index + out->count, c->index, c->count * sizeof (guint32));
+  memcpy (value + out->count, c->value, c->count * sizeof (float));
+  out->count += c->count;
+  return TRUE;
 }
 
 static void
-append_rows (Block *block)
+append_rows (SaeEncodeBlock *block, guint slice)
 {
-  const Encode *encode = block->encode;
-  SaeTaskLatents *out = block->out;
-  SaeCandidates *candidates = block->scratch->candidates.data;
+  const SaeEncode *encode = block->encode;
+  gsize *counts = encode->counts + slice * encode->n_rows;
 
   for (gsize r = 0; r < block->n_rows; r++) {
-    SaeCandidates *c = &candidates[r];
-    encode->rule->settle (encode->net, c, block->scratch->select.data);
-    encode->counts[block->first_row + r] = c->count;
-    guint32 *index = sae_scratch_extend (&out->index, out->count + c->count,
-        sizeof (guint32));
-    float *value =
-        sae_scratch_extend (&out->value, out->count + c->count, sizeof (float));
-    if (!index || !value) {
-      out->no_memory = TRUE;
+    const SaeCandidates *c = &block->candidates[r];
+    counts[block->first_row + r] = c->count;
+    if (!append_row (block->out, c)) {
+      block->out->no_memory = TRUE;
       return;
     }
-    memcpy (index + out->count, c->index, c->count * sizeof (guint32));
-    memcpy (value + out->count, c->value, c->count * sizeof (float));
-    out->count += c->count;
   }
 }
 
+/* Slice after slice of a block of rows. */
 static void
 encode_task (guint task, guint worker, gpointer data)
 {
-  const Encode *encode = data;
-  gsize first = task * encode->rows_per_task;
-  Block block = {
+  const SaeEncode *encode = data;
+  guint slice = task % encode->n_slices;
+  gsize first = task / encode->n_slices * encode->rows_per_task;
+  gsize begin = slice * encode->latents_per_slice;
+  SaeEncodeBlock block = {
       .encode = encode,
       .out = &encode->workspace->tasks[task],
       .scratch = &encode->workspace->workers[worker],
       .first_row = first,
       .n_rows = MIN (encode->rows_per_task, encode->n_rows - first),
+      .first = (guint) begin,
+      .last =
+          (guint) MIN (begin + encode->latents_per_slice, encode->net->d_sae),
       .x = encode->x + first * encode->net->d_in,
   };
 
-  block.out->count = 0;
-  block.out->n_bad = 0;
+  block.out->count = block.out->n_bad = block.out->n_scored = 0;
   block.out->no_memory = !reserve_worker (encode, block.scratch);
   if (block.out->no_memory)
     return;
   start_candidates (&block);
   if (encode->net->pre_bias)
     subtract_bias (&block);
-  for (gsize i = 0; i < encode->net->d_sae; i += LATENT_BLOCK)
-    score_latents (&block, i, MIN (LATENT_BLOCK, encode->net->d_sae - i));
-  append_rows (&block);
+  if (encode->precision == SAE_SCREEN_NONE)
+    sae_encode_dense (&block, 0, block.n_rows);
+  else
+    sae_encode_screened (&block);
+  append_rows (&block, slice);
+}
+
+/* Latents are shared out where there are too few rows for all threads, and
+ * weights would be read once for each. */
+static void
+choose_slices (SaeEncode *encode, guint n_threads)
+{
+  gsize d_sae = encode->net->d_sae, n = 1;
+
+  if (encode->n_rows <= MIN (FEW_ROWS, encode->rows_per_task))
+    n = CLAMP (d_sae / SLICE_LATENTS, 1, n_threads);
+  encode->latents_per_slice = ((d_sae + n - 1) / n + SAE_ENCODE_LATENTS - 1) /
+                              SAE_ENCODE_LATENTS * SAE_ENCODE_LATENTS;
+  encode->n_slices = (guint) ((d_sae + encode->latents_per_slice - 1) /
+                              encode->latents_per_slice);
 }
 
 /* Blocks of rows as even as the threads allow, small enough for the caches
  * and for the candidates of rules that may keep every latent. */
 static void
-choose_blocks (Encode *encode)
+choose_blocks (SaeEncode *encode)
 {
-  gsize kept = encode->rule->capacity (encode->net);
+  gsize kept = encode->rule->capacity (encode->net), fits;
+  gsize headroom = encode->precision == SAE_SCREEN_NONE
+                       ? HEADROOM (kept)
+                       : SCREENED_HEADROOM (kept);
   guint n_threads = sae_pool_get_n_threads (encode->workspace->pool);
+
   gsize share = (encode->n_rows + n_threads - 1) / n_threads;
-  gsize fits;
 
   encode->capacity =
-      (MIN (HEADROOM (kept) + kept, (gsize) encode->net->d_sae + LATENT_BLOCK) +
+      (MIN (headroom + kept, (gsize) encode->net->d_sae + SAE_ENCODE_LATENTS) +
           31) &
       ~(gsize) 15;
-  fits = CANDIDATE_BYTES / (8 * encode->capacity);
-  encode->rows_per_task = MIN (ROW_BLOCK, (share + 3) & ~(gsize) 3);
-  encode->rows_per_task = MAX (1, MIN (encode->rows_per_task, fits));
+  fits = MAX (1, CANDIDATE_BYTES / (8 * encode->capacity));
+  encode->rows_per_task = MIN (ROW_BLOCK, fits);
+  choose_slices (encode, n_threads);
+  if (encode->n_slices == 1)
+    encode->rows_per_task =
+        MAX (1, MIN (encode->rows_per_task, (share + 3) & ~(gsize) 3));
+}
+
+/* What the bounds need of the net and the screen does not have. */
+static gboolean
+prepare_screen (SaeEncode *encode)
+{
+  const SaeNet *net = encode->net;
+  float *errors;
+
+  if (encode->precision == SAE_SCREEN_NONE)
+    return TRUE;
+  errors = sae_scratch_reserve (&encode->workspace->bias_error, net->d_sae,
+      sizeof *errors);
+  for (guint i = 0; errors && i < net->d_sae; i++)
+    errors[i] = sae_screen_bias_error (net->screen, net->b_enc[i]);
+  encode->bias_error = errors;
+  return errors != NULL;
 }
 
 static gboolean
@@ -225,7 +224,7 @@ prepare_tasks (SaeWorkspace *workspace, gsize n_tasks)
 }
 
 static gboolean
-fail_no_memory (const Encode *encode, GError **error)
+fail_no_memory (const SaeEncode *encode, GError **error)
 {
   g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
       "encode: no memory for the latents of %" G_GSIZE_FORMAT " rows",
@@ -235,7 +234,7 @@ fail_no_memory (const Encode *encode, GError **error)
 
 /* Refuses or counts the rows that are not finite. */
 static gboolean
-check_finite (Encode *encode, gsize n_tasks, GError **error)
+check_finite (SaeEncode *encode, gsize n_tasks, GError **error)
 {
   SaeWorkspace *workspace = encode->workspace;
   gsize n_bad = 0, first = 0;
@@ -257,9 +256,55 @@ check_finite (Encode *encode, gsize n_tasks, GError **error)
   return TRUE;
 }
 
+static void
+copy_tasks (SaeEncode *encode, gsize n_tasks, guint32 *index, float *value)
+{
+  for (gsize t = 0; t < n_tasks; t++) {
+    SaeTaskLatents *task = &encode->workspace->tasks[t];
+    if (task->count) {
+      memcpy (index, task->index.data, task->count * sizeof *index);
+      memcpy (value, task->value.data, task->count * sizeof *value);
+    }
+    index += task->count;
+    value += task->count;
+  }
+}
+
+/* Of a row, what its slices have kept, which the rule settles once more. One
+ * block of rows, since there are few. */
+static gsize
+merge_slices (SaeEncode *encode, guint32 *index, float *value)
+{
+  SaeTaskLatents *tasks = encode->workspace->tasks;
+  float *scratch = value + encode->workspace->n_found;
+  gsize n = encode->n_rows, total = 0;
+
+  for (guint s = 0; s < encode->n_slices; s++)
+    tasks[s].count = 0;
+  for (gsize r = 0; r < n; r++) {
+    SaeCandidates c = {.index = index + total, .value = value + total};
+    for (guint s = 0; s < encode->n_slices; s++) {
+      SaeTaskLatents *task = &tasks[s];
+      gsize count = encode->counts[s * n + r];
+      if (count == 0)
+        continue;
+      memcpy (c.index + c.count, (guint32 *) task->index.data + task->count,
+          count * sizeof *index);
+      memcpy (c.value + c.count, (float *) task->value.data + task->count,
+          count * sizeof *value);
+      task->count += count;
+      c.count += count;
+    }
+    encode->rule->settle (encode->net, &c, scratch);
+    encode->counts[r] = c.count;
+    total += c.count;
+  }
+  return total;
+}
+
 /* Puts the tasks' latents back to back. */
 static gboolean
-join_tasks (Encode *encode, gsize n_tasks, SaeSparseRows *latents)
+join_tasks (SaeEncode *encode, gsize n_tasks, SaeSparseRows *latents)
 {
   SaeWorkspace *workspace = encode->workspace;
   gsize *offsets = workspace->offsets.data;
@@ -269,20 +314,17 @@ join_tasks (Encode *encode, gsize n_tasks, SaeSparseRows *latents)
 
   for (gsize t = 0; t < n_tasks; t++)
     nnz += workspace->tasks[t].count;
+  workspace->n_found = nnz;
   index = sae_scratch_reserve (&workspace->index, nnz, sizeof *index);
-  value = sae_scratch_reserve (&workspace->value, nnz, sizeof *value);
+  value = sae_scratch_reserve (&workspace->value,
+      encode->n_slices > 1 ? 2 * nnz : nnz, sizeof *value);
   if (!index || !value)
     return FALSE;
 
-  nnz = 0;
-  for (gsize t = 0; t < n_tasks; t++) {
-    SaeTaskLatents *task = &workspace->tasks[t];
-    if (task->count) {
-      memcpy (index + nnz, task->index.data, task->count * sizeof *index);
-      memcpy (value + nnz, task->value.data, task->count * sizeof *value);
-    }
-    nnz += task->count;
-  }
+  if (encode->n_slices == 1)
+    copy_tasks (encode, n_tasks, index, value);
+  else
+    merge_slices (encode, index, value);
   offsets[0] = 0;
   for (gsize r = 0; r < encode->n_rows; r++)
     offsets[r + 1] += offsets[r];
@@ -290,25 +332,48 @@ join_tasks (Encode *encode, gsize n_tasks, SaeSparseRows *latents)
   return TRUE;
 }
 
+/* Says what the screen has left over, for the next choice. */
+static void
+count_scored (SaeEncode *encode, gsize n_tasks)
+{
+  gsize n_scored = 0;
+
+  for (gsize t = 0; t < n_tasks; t++)
+    n_scored += encode->workspace->tasks[t].n_scored;
+  sae_screen_choice_learn (&encode->workspace->choice, encode->precision,
+      n_scored, encode->n_rows);
+}
+
+static SaeScreenPrecision
+choose_precision (SaeWorkspace *workspace, const SaeNet *net)
+{
+  if (!net->screen)
+    return SAE_SCREEN_NONE;
+  return sae_screen_choice_make (&workspace->choice, net->screen);
+}
+
 gboolean
 sae_net_encode (const SaeNet *net, SaeWorkspace *workspace, const float *x,
     gsize n_rows, SaeSparseRows *latents, GError **error)
 {
-  Encode encode = {
+  SaeEncode encode = {
       .net = net,
       .rule = sae_sparsity_find (net->sparsity),
       .kernels = sae_kernels (),
       .workspace = workspace,
       .x = x,
       .n_rows = n_rows,
+      .precision = choose_precision (workspace, net),
   };
   gsize n_tasks, *offsets;
 
   choose_blocks (&encode);
-  n_tasks = (n_rows + encode.rows_per_task - 1) / encode.rows_per_task;
-  offsets =
-      sae_scratch_reserve (&workspace->offsets, n_rows + 1, sizeof (gsize));
-  if (!offsets || n_tasks > G_MAXUINT || !prepare_tasks (workspace, n_tasks))
+  n_tasks = (n_rows + encode.rows_per_task - 1) / encode.rows_per_task *
+            encode.n_slices;
+  offsets = sae_scratch_reserve (&workspace->offsets,
+      encode.n_slices * n_rows + 1, sizeof (gsize));
+  if (!offsets || n_tasks > G_MAXUINT || !prepare_tasks (workspace, n_tasks) ||
+      !prepare_screen (&encode))
     return fail_no_memory (&encode, error);
   encode.counts = offsets + 1;
 
@@ -316,6 +381,7 @@ sae_net_encode (const SaeNet *net, SaeWorkspace *workspace, const float *x,
   for (gsize t = 0; t < n_tasks; t++)
     if (workspace->tasks[t].no_memory)
       return fail_no_memory (&encode, error);
+  count_scored (&encode, n_tasks);
   if (!check_finite (&encode, n_tasks, error))
     return FALSE;
   if (!join_tasks (&encode, n_tasks, latents))

@@ -6,6 +6,9 @@
 #include "workspace.h"
 
 const SaeNet *sae_model_get_net (SaeModel *model);
+/* For encoding @x [n_rows, d_in]: with a screen, once enough rows have been
+ * encoded. */
+SaeNet sae_model_get_net_for (SaeModel *model, const float *x, gsize n_rows);
 /* Keys to values, never changed. */
 GHashTable *sae_model_get_metadata_table (SaeModel *model);
 

@@ -8,17 +8,20 @@
 #include "kernels.h"
 #include "sae-enums.h"
 
+typedef struct _SaeScreen SaeScreen;
+
 typedef struct {
   guint d_in, d_out, d_sae;
   guint k;
   SaeSparsity sparsity;
   SaeTies ties;
   gboolean pre_bias;
-  const float *W_enc;     /* [d_sae, d_in]: row i reads latent i */
-  const float *b_enc;     /* [d_sae] */
-  const float *W_dec;     /* [d_sae, d_out]: row i writes latent i */
-  const float *b_dec;     /* [d_out] */
-  const float *threshold; /* [d_sae]; jump-relu only, else NULL */
+  const float *W_enc;      /* [d_sae, d_in]: row i reads latent i */
+  const float *b_enc;      /* [d_sae] */
+  const float *W_dec;      /* [d_sae, d_out]: row i writes latent i */
+  const float *b_dec;      /* [d_out] */
+  const float *threshold;  /* [d_sae]; jump-relu only, else NULL */
+  const SaeScreen *screen; /* of W_enc as it is now; NULL without one */
 } SaeNet;
 
 /* Checks the sizes and the rule against each other: d_in, d_out, d_sae in

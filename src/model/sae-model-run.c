@@ -30,6 +30,15 @@ workspace_for (gsize n_rows)
   return sae_workspace_new (n_rows < THREADED_ROWS ? 1 : 0);
 }
 
+static gboolean
+encode (SaeModel *model, SaeWorkspace *workspace, const float *x, gsize n_rows,
+    SaeSparseRows *rows, GError **error)
+{
+  SaeNet net = sae_model_get_net_for (model, x, n_rows);
+
+  return sae_net_encode (&net, workspace, x, n_rows, rows, error);
+}
+
 /**
  * sae_model_encode:
  * @model: a model
@@ -56,8 +65,8 @@ sae_model_encode (SaeModel *model, GBytes *x, GError **error)
   if (!count_rows (x, sae_model_get_net (model)->d_in, &n_rows, error))
     return NULL;
   workspace = workspace_for (n_rows);
-  if (!sae_net_encode (sae_model_get_net (model), workspace,
-          g_bytes_get_data (x, NULL), n_rows, &rows, error))
+  if (!encode (model, workspace, g_bytes_get_data (x, NULL), n_rows, &rows,
+          error))
     return NULL;
   return sae_latents_new_copy (&rows, sae_model_get_net (model)->d_sae, error);
 }
@@ -136,8 +145,8 @@ sae_model_forward (SaeModel *model, GBytes *x, SaeLatents **latents,
   if (!count_rows (x, sae_model_get_net (model)->d_in, &n_rows, error))
     return NULL;
   workspace = workspace_for (n_rows);
-  if (!sae_net_encode (sae_model_get_net (model), workspace,
-          g_bytes_get_data (x, NULL), n_rows, &rows, error))
+  if (!encode (model, workspace, g_bytes_get_data (x, NULL), n_rows, &rows,
+          error))
     return NULL;
   x_hat = decode (model, workspace, &rows, error);
   if (!x_hat || !latents)
@@ -172,8 +181,7 @@ sae_model_encode_rows (SaeModel *model, SaeWorkspace *workspace, const float *x,
 {
   SaeSparseRows rows;
 
-  if (!sae_net_encode (sae_model_get_net (model), workspace, x, n_rows, &rows,
-          error))
+  if (!encode (model, workspace, x, n_rows, &rows, error))
     return FALSE;
   *offsets = rows.offsets;
   *indices = rows.index;

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "screen.h"
 #include "start.h"
+
+/* Encoded rows from which making a screen has been worth it. */
+#define SCREEN_ROWS 64
 
 /* W_enc, b_enc, W_dec, b_dec, threshold */
 #define N_ARRAYS 5
@@ -15,6 +19,10 @@ struct _SaeModel {
   GBytes *W_enc, *b_enc, *W_dec, *b_dec;
   GBytes *threshold;    /* jump-relu only, else NULL */
   GHashTable *metadata; /* gchar* to gchar* */
+
+  GMutex lock;       /* while a screen is made */
+  SaeScreen *screen; /* atomic; NULL before */
+  guint n_encoded;   /* atomic; rows, until there is a screen */
 };
 
 G_DEFINE_BOXED_TYPE (SaeModel, sae_model, sae_model_ref, sae_model_unref)
@@ -23,6 +31,39 @@ const SaeNet *
 sae_model_get_net (SaeModel *model)
 {
   return &model->net;
+}
+
+/* Who comes while another thread makes it, goes on without. */
+static void
+make_screen (SaeModel *model, const float *x, gsize n_rows)
+{
+  const SaeNet *net = &model->net;
+
+  if (!g_mutex_trylock (&model->lock))
+    return;
+  if (!g_atomic_pointer_get (&model->screen))
+    g_atomic_pointer_set (&model->screen,
+        sae_screen_new (net->W_enc, net->d_in, net->d_sae, x, n_rows,
+            net->pre_bias ? net->b_dec : NULL));
+  g_mutex_unlock (&model->lock);
+}
+
+SaeNet
+sae_model_get_net_for (SaeModel *model, const float *x, gsize n_rows)
+{
+  SaeNet net = model->net;
+  gsize before = (gsize) g_atomic_int_get (&model->n_encoded);
+
+  if (!sae_screen_is_worthwhile (net.d_in, net.d_sae))
+    return net;
+  if (!g_atomic_pointer_get (&model->screen)) {
+    if (before + n_rows >= SCREEN_ROWS)
+      make_screen (model, x, n_rows);
+    else
+      g_atomic_int_set (&model->n_encoded, (gint) (before + n_rows));
+  }
+  net.screen = g_atomic_pointer_get (&model->screen);
+  return net;
 }
 
 GHashTable *
@@ -89,7 +130,9 @@ sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc, float *W_dec,
   SaeModel *model = g_new0 (SaeModel, 1);
 
   g_atomic_ref_count_init (&model->ref_count);
+  g_mutex_init (&model->lock);
   model->net = *net;
+  model->net.screen = NULL;
   model->W_enc = take_floats (W_enc, net->d_sae, net->d_in);
   model->b_enc = take_floats (b_enc, 1, net->d_sae);
   model->W_dec = take_floats (W_dec, net->d_sae, net->d_out);
@@ -263,6 +306,8 @@ sae_model_unref (SaeModel *model)
   g_bytes_unref (model->b_dec);
   g_clear_pointer (&model->threshold, g_bytes_unref);
   g_hash_table_unref (model->metadata);
+  sae_screen_free (model->screen);
+  g_mutex_clear (&model->lock);
   g_free (model);
 }
 
@@ -273,6 +318,7 @@ share_weights (SaeModel *model)
   SaeModel *copy = g_new0 (SaeModel, 1);
 
   g_atomic_ref_count_init (&copy->ref_count);
+  g_mutex_init (&copy->lock);
   copy->net = model->net;
   copy->W_enc = g_bytes_ref (model->W_enc);
   copy->b_enc = g_bytes_ref (model->b_enc);

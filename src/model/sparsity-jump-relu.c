@@ -12,6 +12,12 @@ capacity (const SaeNet *net)
   return net->d_sae;
 }
 
+static gsize
+rank (const SaeNet *net)
+{
+  return 0;
+}
+
 static float
 first_threshold (const SaeNet *net)
 {
@@ -27,6 +33,7 @@ const SaeSparsityRule sae_sparsity_jump_relu = {
     .sparsity = SAE_SPARSITY_JUMP_RELU,
     .name = "jumprelu",
     .capacity = capacity,
+    .rank = rank,
     .first_threshold = first_threshold,
     .settle = settle,
 };

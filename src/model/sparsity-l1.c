@@ -10,6 +10,12 @@ capacity (const SaeNet *net)
   return net->d_sae;
 }
 
+static gsize
+rank (const SaeNet *net)
+{
+  return 0;
+}
+
 static float
 first_threshold (const SaeNet *net)
 {
@@ -25,6 +31,7 @@ const SaeSparsityRule sae_sparsity_l1 = {
     .sparsity = SAE_SPARSITY_L1,
     .name = "standard",
     .capacity = capacity,
+    .rank = rank,
     .first_threshold = first_threshold,
     .settle = settle,
 };

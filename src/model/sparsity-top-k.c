@@ -10,10 +10,19 @@
 
 #include "select.h"
 
+/* Times k. */
+#define MANY 2
+
 static gsize
 capacity (const SaeNet *net)
 {
   return net->ties == SAE_TIES_KEEP_ALL ? net->d_sae : net->k;
+}
+
+static gsize
+rank (const SaeNet *net)
+{
+  return net->k;
 }
 
 static float
@@ -52,11 +61,28 @@ count_above (const SaeCandidates *c, float value)
   return n;
 }
 
+/* Where there are many, those far below the k-th go first. */
+static void
+drop_low (SaeCandidates *c, gsize k)
+{
+  float limit = sae_select_below_kth (c->value, c->count, k, c->threshold);
+  gsize kept = 0;
+
+  for (gsize i = 0; i < c->count; i++) {
+    c->index[kept] = c->index[i];
+    c->value[kept] = c->value[i];
+    kept += c->value[i] >= limit;
+  }
+  c->count = kept;
+}
+
 static void
 settle (const SaeNet *net, SaeCandidates *c, float *scratch)
 {
   if (c->count < net->k)
     return;
+  if (c->count > MANY * (gsize) net->k)
+    drop_low (c, net->k);
   memcpy (scratch, c->value, c->count * sizeof (float));
   float kth = sae_select_kth_largest (scratch, c->count, net->k);
   if (net->ties == SAE_TIES_KEEP_ALL) {
@@ -73,6 +99,7 @@ const SaeSparsityRule sae_sparsity_top_k = {
     .sparsity = SAE_SPARSITY_TOP_K,
     .name = "topk",
     .capacity = capacity,
+    .rank = rank,
     .first_threshold = first_threshold,
     .settle = settle,
 };

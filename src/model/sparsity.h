@@ -16,6 +16,7 @@
 typedef struct {
   guint32 *index;
   float *value; /* pre-activations, all above the threshold */
+  float *upper; /* what they are at most, while they are not known exactly */
   gsize count;
   float threshold; /* the next candidate must exceed it */
 } SaeCandidates;
@@ -26,6 +27,9 @@ typedef struct {
   const char *name;
   /* Most candidates of a row that can be left after settling. */
   gsize (*capacity) (const SaeNet *net);
+  /* How many of a row's largest are kept for sure; 0 where that is not the
+   * rule. */
+  gsize (*rank) (const SaeNet *net);
   /* The threshold before anything was seen. */
   float (*first_threshold) (const SaeNet *net);
   /* Drops candidates that cannot be active and raises the threshold;

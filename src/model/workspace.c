@@ -104,8 +104,14 @@ clear_worker (SaeWorkerScratch *worker)
 {
   sae_scratch_clear (&worker->x);
   sae_scratch_clear (&worker->scores);
+  sae_scratch_clear (&worker->rounded);
+  sae_scratch_clear (&worker->screened);
+  sae_scratch_clear (&worker->widened);
+  sae_scratch_clear (&worker->pairs);
+  sae_scratch_clear (&worker->pair_scores);
   sae_scratch_clear (&worker->candidate_index);
   sae_scratch_clear (&worker->candidate_value);
+  sae_scratch_clear (&worker->candidate_upper);
   sae_scratch_clear (&worker->candidates);
   sae_scratch_clear (&worker->select);
   sae_scratch_clear (&worker->sort_keys);
@@ -137,6 +143,7 @@ sae_workspace_unref (SaeWorkspace *workspace)
     sae_scratch_clear (&workspace->tasks[i].value);
   }
   free (workspace->tasks);
+  sae_scratch_clear (&workspace->bias_error);
   sae_scratch_clear (&workspace->offsets);
   sae_scratch_clear (&workspace->index);
   sae_scratch_clear (&workspace->value);

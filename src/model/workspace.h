@@ -6,6 +6,7 @@
 #include "net.h"
 #include "pool.h"
 #include "sae-model.h"
+#include "screen-choice.h"
 
 /* Memory that grows to the largest size asked for. */
 typedef struct {
@@ -23,7 +24,8 @@ void sae_scratch_clear (SaeScratch *scratch);
 typedef struct {
   SaeScratch x;      /* rows less b_dec, with pre-bias */
   SaeScratch scores; /* [rows, block of latents] */
-  SaeScratch candidate_index, candidate_value, candidates;
+  SaeScratch rounded, screened, widened, pairs, pair_scores; /* of a screen */
+  SaeScratch candidate_index, candidate_value, candidate_upper, candidates;
   SaeScratch select;
   SaeScratch sort_keys, sort_index,
       sort_value; /* a decoder's row put in order */
@@ -35,6 +37,7 @@ typedef struct {
   gsize count;
   gsize bad_row; /* first row with a NaN or an infinity, or G_MAXSIZE */
   gsize n_bad;
+  gsize n_scored; /* exactly, behind a screen */
   gboolean no_memory;
 } SaeTaskLatents;
 
@@ -46,8 +49,12 @@ struct _SaeWorkspace {
   gboolean zero_nonfinite;   /* such rows get no latents, instead of an error */
   guint64 n_nonfinite;       /* rows that were zeroed so */
 
+  SaeScreenChoice choice;
+  SaeScratch bias_error; /* [d_sae], of a screen */
+
   /* The result of the last encode: compressed rows. */
   SaeScratch offsets, index, value;
+  gsize n_found; /* latents, before slices of a row are merged */
 
   SaeTaskLatents *tasks;
   gsize n_tasks;

@@ -12,6 +12,7 @@
 #include "published.h"
 #include "scale.h"
 #include "schedule.h"
+#include "screen.h"
 #include "start.h"
 #include "steering.h"
 #include "update.h"
@@ -227,6 +228,7 @@ sae_run_free (SaeRun *run)
   sae_aux_k_clear (&run->aux);
   sae_thresholds_clear (&run->thresholds);
   sae_batch_top_k_clear (&run->batch_top_k);
+  sae_screen_free (run->screen);
   for (guint i = 0; i < SAE_RUN_N_SCRATCH; i++)
     sae_scratch_clear (&run->scratch[i]);
   g_clear_pointer (&run->workspace, sae_workspace_unref);
@@ -461,6 +463,22 @@ backward (SaeRun *run, const float *target, const SaeSparseRows *latents,
   return frozen || finish_step (run, latents, error);
 }
 
+/* What of the step's latents needs no exact score. Without the memory for it
+ * all get one. */
+static void
+set_screen (SaeRun *run, const float *x, gsize n)
+{
+  SaeNet *net = &run->step_net;
+
+  if (net->W_enc != run->net.W_enc ||
+      !sae_screen_is_worthwhile (net->d_in, net->d_sae))
+    return;
+  if (!run->screen)
+    run->screen = sae_screen_new (net->W_enc, net->d_in, net->d_sae, x, n,
+        net->pre_bias ? net->b_dec : NULL);
+  net->screen = run->screen;
+}
+
 /* The net of the step and the loss that it has. */
 static gboolean
 prepare (SaeRun *run, gsize n, GError **error)
@@ -496,10 +514,12 @@ sae_run_step (SaeRun *run, const float *x, const float *target, gsize n,
     GError **error)
 {
   SaeSparseRows latents;
-  gboolean ok = prepare (run, n, error) &&
-                sae_forward (run, x, n, &latents, error) &&
-                backward (run, target, &latents, error);
+  gboolean ok = prepare (run, n, error);
 
+  if (ok)
+    set_screen (run, x, n);
+  ok = ok && sae_forward (run, x, n, &latents, error) &&
+       backward (run, target, &latents, error);
   if (run->gradients.dense)
     sae_gemm_end ();
   run->gradients.dense = FALSE;

@@ -57,6 +57,7 @@ typedef struct {
   SaeParameter parameters[SAE_N_PARAMETERS];
   const SaeOptimizerRule *rule;
   SaeWorkspace *workspace;
+  SaeScreen *screen; /* of W_enc, kept current; NULL before the first step */
   guint prefixes[SAE_MAX_PREFIXES]; /* of nested dictionaries */
   guint n_prefixes;                 /* 0 without any */
   gboolean from_model; /* weights were given: b_dec is not set from the data */

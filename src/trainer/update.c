@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "schedule.h"
+#include "screen.h"
 
 typedef struct {
   SaeRun *run;
@@ -154,6 +155,8 @@ step_latent (const Update *update, guint i, const float *for_enc,
   gsize d_in = run->net.d_in, d_out = run->net.d_out;
 
   step_part (update, SAE_W_ENC, i * d_in, for_enc, d_in);
+  if (run->screen)
+    sae_screen_set_latent (run->screen, i, run->net.W_enc + i * d_in);
   step_part (update, SAE_W_DEC, i * d_out, for_dec, d_out);
   if (keeps_unit_rows (run))
     sae_update_make_unit (run->parameters[SAE_W_DEC].w + i * d_out, d_out);

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A screen never changes a result: rows and dictionaries that try to get a
+ * latent past its bounds, encoded with it in each precision and without. */
+#include <math.h>
+#include <string.h>
+
+#include "expect.h"
+#include "sample.h"
+#include "screen.h"
+
+/* Sanitizers run the scalar code some 20 times slower. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ROWS 30000
+#else
+#define ROWS 1000000
+#endif
+#define ROWS_PER_NET 500
+/* The reference is for testing levels, and has no speed. */
+#define SLOW_SHARE 10
+
+typedef enum {
+  PLAIN,
+  NEAR_TIES,      /* latents that differ in their last bits */
+  HUGE_DIMENSION, /* one column a million times the others */
+  DENORMAL,
+  ALL_EQUAL,
+  AGAINST, /* latents along what rounding takes off a row */
+  UNLIKE,  /* rows and latents of all sizes */
+  GRID,    /* nothing is rounded off, so that only sums are */
+  N_KINDS
+} Kind;
+
+static const char *const kind_names[N_KINDS] = {"plain", "near ties",
+    "a huge dimension", "denormal", "all equal", "against", "unlike", "grid"};
+
+typedef struct {
+  SaeNet net;
+  float *W_enc, *b_enc, *threshold, *x;
+  gsize n_rows;
+  Kind kind;
+} Trial;
+
+static guint
+count_trials (void)
+{
+  guint n = ROWS / ROWS_PER_NET;
+
+  return sae_kernels () == &sae_kernels_c ? n / SLOW_SHARE : n;
+}
+
+/* --- what is tried -------------------------------------------------------- */
+
+static void
+fill_latents (Trial *t, Noise *noise)
+{
+  gsize d = t->net.d_in;
+
+  for (guint i = 0; i < t->net.d_sae; i++) {
+    float *w = t->W_enc + i * d;
+    float size = t->kind == UNLIKE ? exp2f (40 * noise_uniform (noise)) : 1;
+    for (gsize j = 0; j < d; j++) {
+      w[j] = size * noise_normal (noise);
+      if (t->kind == ALL_EQUAL)
+        w[j] = 0.25f;
+      if (i && t->kind == NEAR_TIES)
+        w[j] = t->W_enc[j] * (1 + 0x1p-22f * noise_uniform (noise));
+    }
+    t->b_enc[i] = t->kind == UNLIKE ? noise_value (noise, NOISE_WIDE)
+                                    : 0.1f * noise_normal (noise);
+    if (t->kind == ALL_EQUAL || t->kind == NEAR_TIES)
+      t->b_enc[i] = 0;
+    t->threshold[i] = 2 * noise_uniform (noise);
+  }
+}
+
+static void
+fill_rows (Trial *t, Noise *noise)
+{
+  gsize d = t->net.d_in;
+
+  for (gsize r = 0; r < t->n_rows; r++) {
+    float *x = t->x + r * d;
+    float size = t->kind == UNLIKE     ? exp2f (40 * noise_uniform (noise))
+                 : t->kind == DENORMAL ? 0x1p-130f
+                                       : 1;
+    for (gsize j = 0; j < d; j++)
+      x[j] = size * (t->kind == ALL_EQUAL ? 1 : noise_normal (noise));
+    if (t->kind == HUGE_DIMENSION)
+      x[r % 3] *= 1e6f;
+    if (noise_below (noise, 50) == 0)
+      memset (x, 0, d * sizeof *x);
+  }
+}
+
+static float
+on_grid (Noise *noise, int limit)
+{
+  return (float) ((int) noise_below (noise, 2 * (guint) limit + 1) - limit);
+}
+
+/* Each row and latent has the largest number, so that scales are 1. */
+static void
+fill_grid (Trial *t, Noise *noise)
+{
+  gsize d = t->net.d_in;
+
+  for (gsize p = 0; p < t->net.d_sae * d; p++)
+    t->W_enc[p] = p % d ? on_grid (noise, 127) : 127;
+  for (gsize p = 0; p < t->n_rows * d; p++)
+    t->x[p] = p % d ? on_grid (noise, G_MAXINT16) : G_MAXINT16;
+  memset (t->b_enc, 0, t->net.d_sae * sizeof *t->b_enc);
+}
+
+/* Latent i is what rounding to integers of at most 127 or 64 takes off row i,
+ * with either sign: the inequality of Cauchy and Schwarz is an equality. */
+static void
+fill_against (Trial *t)
+{
+  gsize d = t->net.d_in;
+
+  for (guint i = 0; i < t->net.d_sae; i++) {
+    const float *x = t->x + i % t->n_rows * d;
+    float largest = 0, limit = i % 2 ? 127 : 64;
+    for (gsize j = 0; j < d; j++)
+      largest = MAX (largest, fabsf (x[j]));
+    float scale = largest > 0 ? largest / limit : 1;
+    for (gsize j = 0; j < d; j++) {
+      float rest = x[j] - scale * rintf (x[j] / scale);
+      t->W_enc[i * d + j] = i % 4 < 2 ? rest : -rest;
+    }
+  }
+}
+
+static Trial
+trial_new (Noise *noise, Kind kind)
+{
+  Trial t = {.kind = kind, .n_rows = ROWS_PER_NET};
+  gsize d, F;
+
+  t.net.d_in = t.net.d_out = 1 + noise_below (noise, 70);
+  t.net.d_sae = 1 + noise_below (noise, 300);
+  t.net.k = 1 + noise_below (noise, MIN (40, t.net.d_sae));
+  t.net.sparsity = SAE_SPARSITY_TOP_K;
+  if (noise_below (noise, 4) == 0)
+    t.net.sparsity =
+        noise_below (noise, 2) ? SAE_SPARSITY_L1 : SAE_SPARSITY_JUMP_RELU;
+  t.net.ties = noise_below (noise, 2);
+  d = t.net.d_in;
+  F = t.net.d_sae;
+  t.W_enc = g_new0 (float, F *d);
+  t.b_enc = g_new0 (float, F);
+  t.threshold = g_new0 (float, F);
+  t.x = g_new0 (float, t.n_rows *d);
+  fill_latents (&t, noise);
+  fill_rows (&t, noise);
+  if (kind == AGAINST)
+    fill_against (&t);
+  if (kind == GRID)
+    fill_grid (&t, noise);
+  t.net.W_enc = t.W_enc;
+  t.net.b_enc = t.b_enc;
+  if (t.net.sparsity == SAE_SPARSITY_JUMP_RELU)
+    t.net.threshold = t.threshold;
+  expect_with ("%s, d_in %u, d_sae %u, k %u, rule %d, ties %d, seed %u",
+      kind_names[kind], t.net.d_in, t.net.d_sae, t.net.k, t.net.sparsity,
+      t.net.ties, noise->seed);
+  return t;
+}
+
+static void
+trial_free (Trial *t)
+{
+  g_free (t->W_enc);
+  g_free (t->b_enc);
+  g_free (t->threshold);
+  g_free (t->x);
+}
+
+/* --- results -------------------------------------------------------------- */
+
+static SaeSparseRows
+encode (const Trial *t, SaeWorkspace *workspace, SaeScreen *screen,
+    SaeScreenPrecision precision)
+{
+  g_autoptr (GError) error = NULL;
+  SaeNet net = t->net;
+  SaeSparseRows rows;
+
+  net.screen = screen;
+  workspace->choice.is_forced = TRUE;
+  workspace->choice.forced = precision;
+  sae_net_encode (&net, workspace, t->x, t->n_rows, &rows, &error);
+  g_assert_no_error (error);
+  return rows;
+}
+
+static void
+expect_same_rows (const Trial *t, const SaeSparseRows *got,
+    const SaeSparseRows *want)
+{
+  gsize nnz = want->offsets[want->n_rows];
+
+  for (gsize r = 0; r <= want->n_rows; r++)
+    if (got->offsets[r] != want->offsets[r])
+      g_error ("offset of row %" G_GSIZE_FORMAT ": expected %" G_GSIZE_FORMAT
+               ", got %" G_GSIZE_FORMAT " (%s, rule %d, ties %d, %u latents)",
+          r, want->offsets[r], got->offsets[r], kind_names[t->kind],
+          t->net.sparsity, t->net.ties, t->net.d_sae);
+  g_assert_cmpmem (got->index, 4 * nnz, want->index, 4 * nnz);
+  expect_same_bits ("values", got->value, want->value, nnz);
+}
+
+/* Screened in each precision, and by another number of threads and rows. */
+static void
+check_trial (const Trial *t, SaeWorkspace *with, SaeWorkspace *without)
+{
+  SaeScreen *screen = sae_screen_new (t->W_enc, t->net.d_in, t->net.d_sae, t->x,
+      t->n_rows, NULL);
+  SaeSparseRows want = encode (t, without, NULL, SAE_SCREEN_NONE);
+
+  for (guint p = 0; p < SAE_SCREEN_NONE; p++) {
+    SaeSparseRows got = encode (t, with, screen, p);
+    expect_same_rows (t, &got, &want);
+  }
+  sae_screen_free (screen);
+}
+
+static void
+test_same_results (void)
+{
+  g_autoptr (SaeWorkspace) with = sae_workspace_new (2);
+  g_autoptr (SaeWorkspace) without = sae_workspace_new (1);
+  Noise noise = noise_new ();
+
+  for (guint i = 0; i < count_trials (); i++) {
+    Trial t = trial_new (&noise, i % N_KINDS);
+    check_trial (&t, with, without);
+    trial_free (&t);
+  }
+}
+
+/* Rows that are too few for all threads share the latents. */
+static void
+test_few_rows (void)
+{
+  g_autoptr (SaeWorkspace) with = sae_workspace_new (3);
+  g_autoptr (SaeWorkspace) without = sae_workspace_new (1);
+  Noise noise = noise_new ();
+
+  for (guint i = 0; i < 60; i++) {
+    Trial t = trial_new (&noise, PLAIN);
+    trial_free (&t);
+    t.net.d_sae = 3000 + noise_below (&noise, 3000);
+    t.W_enc = g_new0 (float, (gsize) t.net.d_sae *t.net.d_in);
+    t.b_enc = g_new0 (float, t.net.d_sae);
+    t.threshold = g_new0 (float, t.net.d_sae);
+    t.x = g_new0 (float, (gsize) ROWS_PER_NET *t.net.d_in);
+    t.n_rows = 1 + noise_below (&noise, 20);
+    t.kind = i % 2 ? ALL_EQUAL : PLAIN;
+    fill_latents (&t, &noise);
+    fill_rows (&t, &noise);
+    t.net.W_enc = t.W_enc;
+    t.net.b_enc = t.b_enc;
+    t.net.threshold = t.net.threshold ? t.threshold : NULL;
+    check_trial (&t, with, without);
+    trial_free (&t);
+  }
+}
+
+/* --- the bound itself ----------------------------------------------------- */
+
+/* Every latent of a row, with its bounds. */
+static void
+check_bounds (const Trial *t, SaeScreen *screen, gsize r,
+    SaeScreenPrecision precision, float *bias_error)
+{
+  const SaeKernels *k = sae_kernels ();
+  gsize d = t->net.d_in, F = t->net.d_sae, width = screen->width;
+  gsize n_blocks = (F + SAE_BYTES_LATENTS - 1) / SAE_BYTES_LATENTS;
+  gboolean s8 = precision == SAE_SCREEN_S8;
+  g_autofree gint8 *q8 = g_new (gint8, width);
+  g_autofree gint16 *q16 = g_new (gint16, width);
+  gint16 *scratch =
+      g_aligned_alloc (SAE_BYTES_LATENTS * width, sizeof (gint16), 64);
+  g_autofree gint32 *scores = g_new (gint32, n_blocks * SAE_BYTES_LATENTS);
+  g_autofree guint32 *index = g_new (guint32, F + 16);
+  g_autofree float *lower = g_new (float, F + 16);
+  g_autofree float *upper = g_new (float, F + 16);
+  SaeScreenedRow row;
+  SaeScreenedLatents latents = {screen->scale, screen->norm, screen->error,
+      t->b_enc, bias_error, NULL};
+  gsize n = 0;
+
+  if (sae_screen_round_row (screen, t->x + r * d,
+          s8 ? k->s8_limit : sae_screen_limit_s16 (width), q8, q16, &row)) {
+    row.threshold = -INFINITY;
+    if (s8)
+      k->dots_s8 (q8, width, 1, screen->bytes, n_blocks, width, scores, F);
+    else
+      k->dots_s16 (q16, width, 1, screen->bytes, n_blocks, width, scratch,
+          scores, F);
+    n = k->select_screened (scores, &row, &latents, F, 0, index, lower, upper);
+    g_assert_cmpuint (n, ==, F);
+  }
+  for (gsize i = 0; i < n; i++) {
+    float exact = k->dot (t->x + r * d, t->W_enc + i * d, d) + t->b_enc[i];
+    if (!(lower[i] <= exact && exact <= upper[i]))
+      g_error ("%s, %s, row %" G_GSIZE_FORMAT ", latent %" G_GSIZE_FORMAT
+               ": %a is not from %a to %a",
+          kind_names[t->kind], s8 ? "s8" : "s16", r, i, exact, lower[i],
+          upper[i]);
+  }
+  g_aligned_free (scratch);
+}
+
+static void
+test_bounds (void)
+{
+  Noise noise = noise_new ();
+
+  for (guint i = 0; i < count_trials () / 10; i++) {
+    Trial t = trial_new (&noise, i % N_KINDS);
+    SaeScreen *screen = sae_screen_new (t.W_enc, t.net.d_in, t.net.d_sae, t.x,
+        t.kind != GRID && noise_below (&noise, 2) ? t.n_rows : 1, NULL);
+    g_autofree float *bias_error = g_new (float, t.net.d_sae);
+    for (guint j = 0; j < t.net.d_sae; j++)
+      bias_error[j] = sae_screen_bias_error (screen, t.b_enc[j]);
+    for (gsize r = 0; r < 50; r++)
+      for (guint p = 0; p < SAE_SCREEN_NONE; p++)
+        check_bounds (&t, screen, r, p, bias_error);
+    sae_screen_free (screen);
+    trial_free (&t);
+  }
+}
+
+/* A latent that is set again is screened as in a screen made of it. */
+static void
+test_set_latent (void)
+{
+  Noise noise = noise_new ();
+  Trial t = trial_new (&noise, PLAIN), u = trial_new (&noise, PLAIN);
+  SaeScreen *screen, *fresh;
+  gsize d = t.net.d_in, F = t.net.d_sae;
+
+  u.W_enc = g_realloc (u.W_enc, F * d * sizeof *u.W_enc);
+  u.net.d_in = t.net.d_in;
+  u.net.d_sae = t.net.d_sae;
+  u.b_enc = g_realloc (u.b_enc, F * sizeof *u.b_enc);
+  u.threshold = g_realloc (u.threshold, F * sizeof *u.threshold);
+  fill_latents (&u, &noise);
+  screen = sae_screen_new (t.W_enc, t.net.d_in, t.net.d_sae, t.x, 1, NULL);
+  fresh = sae_screen_new (u.W_enc, t.net.d_in, t.net.d_sae, t.x, 1, NULL);
+  for (guint i = 0; i < F; i++)
+    sae_screen_set_latent (screen, i, u.W_enc + i * d);
+  g_assert_cmpmem (screen->bytes, F * screen->width, fresh->bytes,
+      F * fresh->width);
+  expect_same_bits ("scale", screen->scale, fresh->scale, 3 * F);
+  sae_screen_free (screen);
+  sae_screen_free (fresh);
+  trial_free (&t);
+  trial_free (&u);
+}
+
+/* --- which precision ------------------------------------------------------ */
+
+static void
+test_choice (void)
+{
+  SaeScreen screen = {.d_in = 384, .d_sae = 6000};
+  SaeScreenChoice choice = {0};
+  guint n_none = 0, n_cheap = 0;
+
+  /* the cheapest first, and on with it while it leaves little */
+  for (guint i = 0; i < 100; i++) {
+    g_assert_cmpint (sae_screen_choice_make (&choice, &screen), ==,
+        SAE_SCREEN_S8);
+    sae_screen_choice_learn (&choice, SAE_SCREEN_S8, 100 * 40, 100);
+  }
+  /* where every precision leaves all latents, none is used but now and then */
+  for (guint i = 0; i < 1000; i++) {
+    SaeScreenPrecision p = sae_screen_choice_make (&choice, &screen);
+    n_none += p == SAE_SCREEN_NONE;
+    sae_screen_choice_learn (&choice, p, 100 * 6000, 100);
+  }
+  g_assert_cmpuint (n_none, >, 950);
+  /* and it comes back when that changes */
+  for (guint i = 0; i < 1000; i++) {
+    SaeScreenPrecision p = sae_screen_choice_make (&choice, &screen);
+    n_cheap += p == SAE_SCREEN_S8;
+    sae_screen_choice_learn (&choice, p, 100 * 40, 100);
+  }
+  g_assert_cmpuint (n_cheap, >, 700);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/model/screen/bounds", test_bounds);
+  g_test_add_func ("/model/screen/same-results", test_same_results);
+  g_test_add_func ("/model/screen/few-rows", test_few_rows);
+  g_test_add_func ("/model/screen/set-latent", test_set_latent);
+  g_test_add_func ("/model/screen/choice", test_choice);
+  return g_test_run ();
+}
