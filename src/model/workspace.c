@@ -19,6 +19,8 @@ grow (SaeScratch *scratch, gsize n, gsize element, gboolean keep)
     return scratch->data;
   if (keep)
     bytes = MAX (bytes, scratch->size + scratch->size / 2);
+  else
+    sae_scratch_clear (scratch); /* never both in memory */
   if (posix_memalign (&data, 64, MAX (bytes, 64)) != 0)
     return NULL;
   if (keep && scratch->size)
