@@ -8,7 +8,7 @@
 #define LEAST_VARIANCE 0.01
 
 /* Places in SaeAuxK.scratch. */
-enum { DEAD, PLACE, W_ENC, B_ENC, W_DEC, B_DEC, ERROR, E_HAT, MEAN };
+enum { DEAD, W_ENC, B_ENC, B_DEC, INDEX, ERROR, E_HAT, MEAN };
 
 void
 sae_aux_k_init (SaeAuxK *aux, SaeWorkspace *workspace)
@@ -50,48 +50,42 @@ gboolean
 sae_aux_k_find_dead (SaeAuxK *aux, const SaeNet *net, const guint64 *last_fired,
     guint64 alive_since, GError **error)
 {
-  guint32 *dead, *place;
+  guint32 *dead;
   guint n = 0;
 
   aux->n_dead = count_dead (last_fired, net->d_sae, alive_since);
   if (aux->n_dead == 0)
     return TRUE;
   dead = sae_scratch_reserve (&aux->scratch[DEAD], aux->n_dead, sizeof *dead);
-  place = sae_scratch_reserve (&aux->scratch[PLACE], net->d_sae, sizeof *place);
-  if (!dead || !place)
+  if (!dead)
     return fail_no_memory (aux, error);
-  for (guint i = 0; i < net->d_sae; i++) {
-    place[i] = last_fired[i] < alive_since ? n : SAE_AUX_K_NONE;
-    if (place[i] == n)
+  for (guint i = 0; i < net->d_sae; i++)
+    if (last_fired[i] < alive_since)
       dead[n++] = i;
-  }
   aux->dead = dead;
-  aux->place = place;
   return TRUE;
 }
 
-/* The dead as a dictionary of their own, without b_dec: @x has lost that
- * already, and ê has none. */
+/* The dead as an encoder of their own, and the whole dictionary without b_dec:
+ * @x has lost that already, and ê has none. */
 static gboolean
-gather_net (SaeAuxK *aux, const SaeNet *net, guint k)
+gather_nets (SaeAuxK *aux, const SaeNet *net, guint k)
 {
-  gsize n = aux->n_dead, d_in = net->d_in, d_out = net->d_out;
+  gsize n = aux->n_dead, d_in = net->d_in;
   SaeScratch *s = aux->scratch;
   float *W_enc = sae_scratch_reserve (&s[W_ENC], n * d_in, sizeof (float));
   float *b_enc = sae_scratch_reserve (&s[B_ENC], n, sizeof (float));
-  float *W_dec = sae_scratch_reserve (&s[W_DEC], n * d_out, sizeof (float));
-  float *b_dec = sae_scratch_reserve (&s[B_DEC], d_out, sizeof (float));
+  float *b_dec = sae_scratch_reserve (&s[B_DEC], net->d_out, sizeof (float));
 
-  if (!W_enc || !b_enc || !W_dec || !b_dec)
+  if (!W_enc || !b_enc || !b_dec)
     return FALSE;
   for (gsize p = 0; p < n; p++) {
     gsize i = aux->dead[p];
     memcpy (W_enc + p * d_in, net->W_enc + i * d_in, d_in * sizeof (float));
-    memcpy (W_dec + p * d_out, net->W_dec + i * d_out, d_out * sizeof (float));
     b_enc[p] = net->b_enc[i];
   }
-  memset (b_dec, 0, d_out * sizeof (float));
-  aux->net = (SaeNet){
+  memset (b_dec, 0, net->d_out * sizeof (float));
+  aux->encoder = (SaeNet){
       .d_in = net->d_in,
       .d_out = net->d_out,
       .d_sae = aux->n_dead,
@@ -99,10 +93,24 @@ gather_net (SaeAuxK *aux, const SaeNet *net, guint k)
       .sparsity = SAE_SPARSITY_TOP_K,
       .W_enc = W_enc,
       .b_enc = b_enc,
-      .W_dec = W_dec,
-      .b_dec = b_dec,
   };
+  aux->net = *net;
+  aux->net.b_dec = b_dec;
   return TRUE;
+}
+
+/* @latents of the dead as those of the whole dictionary: still ascending. */
+static gboolean
+use_own_indices (SaeAuxK *aux, SaeSparseRows *latents)
+{
+  gsize nnz = latents->offsets[latents->n_rows];
+  guint32 *index =
+      sae_scratch_reserve (&aux->scratch[INDEX], nnz, sizeof *index);
+
+  for (gsize p = 0; index && p < nnz; p++)
+    index[p] = aux->dead[latents->index[p]];
+  latents->index = index;
+  return index != NULL;
 }
 
 /* e into @e [n, d]; Σ‖e − mean e‖², or 0 where that is hardly any of Σ‖e‖². */
@@ -136,11 +144,13 @@ compute (SaeAuxK *aux, const SaeGradients *main, const float *e, float *e_hat,
   SaeGradients *g = &aux->gradients;
   SaeSparseRows latents;
 
-  if (!sae_net_encode (&aux->net, aux->workspace, main->x, main->n, &latents,
-          error) ||
-      !sae_net_decode (&aux->net, aux->workspace, &latents, e_hat, error))
+  if (!sae_net_encode (&aux->encoder, aux->workspace, main->x, main->n,
+          &latents, error))
     return FALSE;
-  aux->net.pre_bias = main->net->pre_bias; /* as its gradient has it */
+  if (!use_own_indices (aux, &latents))
+    return fail_no_memory (aux, error);
+  if (!sae_net_decode (&aux->net, aux->workspace, &latents, e_hat, error))
+    return FALSE;
   g->net = &aux->net;
   g->x = main->x;
   g->n = main->n;
@@ -163,7 +173,7 @@ sae_aux_k_compute (SaeAuxK *aux, const SaeGradients *main, const float *target,
   aux->loss = 0;
   if (aux->n_dead == 0)
     return TRUE;
-  if (!e || !e_hat || !mean || !gather_net (aux, main->net, k))
+  if (!e || !e_hat || !mean || !gather_nets (aux, main->net, k))
     return fail_no_memory (aux, error);
   variance = find_error (target, x_hat, n, d, e, mean);
   if (!(variance > 0)) { /* rows are alike, or nothing is left over */
@@ -187,7 +197,7 @@ sae_aux_k_add_row (const SaeAuxK *aux, guint i, float *W_enc_row,
 {
   gsize d_in = aux->net.d_in, d_out = aux->net.d_out;
 
-  sae_gradients_row (&aux->gradients, aux->place[i], scratch, scratch + d_in);
+  sae_gradients_row (&aux->gradients, i, scratch, scratch + d_in);
   sae_kernels ()->add (W_enc_row, scratch, d_in);
   sae_kernels ()->add (W_dec_row, scratch + d_in, d_out);
 }
@@ -198,6 +208,6 @@ sae_aux_k_add_biases (const SaeAuxK *aux, float *b_enc, float *b_dec)
   if (aux->n_dead == 0)
     return;
   for (guint p = 0; p < aux->n_dead; p++)
-    b_enc[aux->dead[p]] += aux->gradients.b_enc[p];
+    b_enc[aux->dead[p]] += aux->gradients.b_enc[aux->dead[p]];
   sae_kernels ()->add (b_dec, aux->gradients.b_dec, aux->net.d_out);
 }

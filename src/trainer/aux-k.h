@@ -12,8 +12,8 @@
  * hardly anything in the denominator, what it says drowns all else.
  *
  * Its gradients reach W_enc, b_enc and W_dec of the dead latents, and with
- * pre-bias b_dec, through the encoder. The dead are copied together into a
- * small dictionary: where few are dead, it costs little. */
+ * pre-bias b_dec, through the encoder. The encoder rows of the dead are copied
+ * together: where few are dead, it costs little. */
 #pragma once
 
 #include "gradients.h"
@@ -21,17 +21,15 @@
 typedef struct {
   guint n_dead;           /* in the last batch; 0: all below is void */
   double loss;            /* aux */
-  SaeGradients gradients; /* of the dead, by their place among them */
+  SaeGradients gradients; /* of the dead alone, by their index */
   const guint32 *dead;    /* [n_dead]: ascending */
-  const guint32 *place;   /* [d_sae]: place among the dead, or NONE */
 
   /*< private >*/
-  SaeNet net;
+  SaeNet encoder; /* of the dead, by their place among them */
+  SaeNet net;     /* the whole, without b_dec */
   SaeWorkspace *workspace;
-  SaeScratch scratch[9];
+  SaeScratch scratch[8];
 } SaeAuxK;
-
-#define SAE_AUX_K_NONE G_MAXUINT32
 
 /* @workspace lends its threads. */
 void sae_aux_k_init (SaeAuxK *aux, SaeWorkspace *workspace);
@@ -53,8 +51,7 @@ sae_aux_k_compute (SaeAuxK *aux, const SaeGradients *main, const float *target,
 static inline gboolean
 sae_aux_k_is_active (const SaeAuxK *aux, guint i)
 {
-  return aux->n_dead > 0 && aux->place[i] != SAE_AUX_K_NONE &&
-         sae_gradients_is_active (&aux->gradients, aux->place[i]);
+  return aux->n_dead > 0 && sae_gradients_is_active (&aux->gradients, i);
 }
 
 /* Adds the gradients of such a latent's rows. @scratch [d_in + d_out]. */

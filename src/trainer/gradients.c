@@ -152,6 +152,13 @@ residual_task (guint task, guint worker, gpointer data)
   }
 }
 
+static void
+no_gradients (Job *job, guint i)
+{
+  job->b_enc[i] = job->l1_decay[i] = 0;
+  job->l1_part[i] = 0;
+}
+
 /* q, ∂b_enc and the L1 terms of latent @i. @scores: its g_s·W_dec[i] for every
  * row s, @stride apart, where they are known already. */
 static void
@@ -204,8 +211,11 @@ latents_task (guint task, guint worker, gpointer data)
         gradients->net->W_dec + first * d, d, scores, LATENTS_PER_TASK);
   }
   for (guint i = first; i < last; i++)
-    latent_gradients (job, i, scores ? scores + (i - first) : NULL,
-        LATENTS_PER_TASK);
+    if (sae_gradients_is_active (gradients, i))
+      latent_gradients (job, i, scores ? scores + (i - first) : NULL,
+          LATENTS_PER_TASK);
+    else
+      no_gradients (job, i);
 }
 
 /* ∂b_dec for a slice of columns: rows and latents ascending. */
