@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Worker threads that share out the tasks of one call. Which worker runs a
- * task never changes what the task computes. */
+ * task never changes what the task computes. Workers without work sleep, but
+ * for the first moment. */
 #pragma once
 
 #include <glib.h>
