@@ -10,7 +10,7 @@
 /* Whether one in eight or more of all latents is active. */
 gboolean sae_dense_decode_pays (const SaeSparseRows *latents, guint d_sae);
 
-/* Between sae_gemm_begin() and sae_gemm_end(). @scratch is kept by the caller.
+/* Where sae_gemm_is_there(). @scratch is kept by the caller.
  * FALSE when memory is exhausted. */
 gboolean sae_dense_decode (const SaeNet *net, SaeWorkspace *workspace,
     const SaeSparseRows *latents, float *x_hat, SaeScratch *scratch,

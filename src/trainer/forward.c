@@ -52,7 +52,7 @@ decode (SaeRun *run, const SaeSparseRows *latents, float *x_hat, GError **error)
   /* never for top-k, whose bits are promised on every processor */
   gradients->dense = net->sparsity == SAE_SPARSITY_L1 &&
                      sae_dense_decode_pays (latents, net->d_sae) &&
-                     sae_gemm_begin ();
+                     sae_gemm_is_there ();
   if (gradients->dense)
     return sae_dense_decode (net, run->workspace, latents, x_hat,
         &run->scratch[SAE_RUN_DENSE_LATENTS], error);

@@ -8,7 +8,7 @@
 
 /* By @run->step_net: x less b_dec, where the encoder wants it so, into
  * gradients.x; @latents, held by the run until its next step; and x_hat
- * [n_prefixes, n, d_out] into the run's scratch. Where dense products pay,
- * gradients.dense is set and sae_gemm_begin() called; the caller ends them. */
+ * [n_prefixes, n, d_out] into the run's scratch. Where dense products pay
+ * and there are any, gradients.dense is set. */
 gboolean sae_forward (SaeRun *run, const float *x, gsize n,
     SaeSparseRows *latents, GError **error);

@@ -520,8 +520,6 @@ sae_run_step (SaeRun *run, const float *x, const float *target, gsize n,
     set_screen (run, x, n);
   ok = ok && sae_forward (run, x, n, &latents, error) &&
        backward (run, target, &latents, error);
-  if (run->gradients.dense)
-    sae_gemm_end ();
   run->gradients.dense = FALSE;
   return ok;
 }
