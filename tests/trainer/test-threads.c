@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A trainer that many threads push to, look at and turn the knobs of. */
+ * A trainer that many threads push to, look at and turn the knobs of; and
+ * trainers beside each other. */
 #include <math.h>
 
 #include "expect.h"
@@ -109,10 +110,89 @@ test_threads (void)
   g_assert_cmpuint (metrics->rows, ==, 2 * PUSHES * ROWS_PER_PUSH);
 }
 
+/* --- several trainers ----------------------------------------------------- */
+
+#define N_TRAINERS 3
+
+/* One of them; the rules differ. (transfer full) */
+static GBytes *
+train_alone (guint which)
+{
+  const SaeSparsity rules[N_TRAINERS] = {SAE_SPARSITY_TOP_K, SAE_SPARSITY_L1,
+      SAE_SPARSITY_JUMP_RELU};
+  Noise noise = {.state = 3};
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (D, 200, 4);
+  g_autoptr (GBytes) x = sparse_rows (&noise, 4000, D, 1);
+
+  g_object_set (trainer, "sparsity", rules[which], "batch-size", 100u,
+      "n-threads", 2u, "normalize", SAE_NORMALIZE_NONE, NULL);
+  for (guint pass = 0; pass < 5; pass++)
+    push_all (trainer, x);
+  return weights_of (trainer);
+}
+
+typedef struct {
+  guint which;
+  GBytes *weights;
+  gint *running; /* atomic */
+} Alone;
+
+static gpointer
+train_one (gpointer data)
+{
+  Alone *alone = data;
+
+  alone->weights = train_alone (alone->which);
+  g_atomic_int_add (alone->running, -1);
+  return NULL;
+}
+
+static guint
+count_threads (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+  guint n = 0;
+
+  while (dir && g_dir_read_name (dir))
+    n++;
+  return n;
+}
+
+/* Each gives the bytes that it gives alone, and all together have no more
+ * threads than were asked for. */
+static void
+test_several (void)
+{
+  Alone alone[N_TRAINERS];
+  GThread *threads[N_TRAINERS];
+  gint running = N_TRAINERS;
+  guint before = count_threads (), most = 0;
+
+  for (guint i = 0; i < N_TRAINERS; i++) {
+    alone[i] = (Alone){i, NULL, &running};
+    threads[i] = g_thread_new ("test", train_one, &alone[i]);
+  }
+  while (g_atomic_int_get (&running) > 0) {
+    most = MAX (most, count_threads ());
+    g_usleep (500);
+  }
+  for (guint i = 0; i < N_TRAINERS; i++) {
+    g_autoptr (GBytes) want = train_alone (i);
+    g_autoptr (GBytes) got = NULL;
+    g_thread_join (threads[i]);
+    got = alone[i].weights;
+    expect_with ("trainer %u", i);
+    expect_same_bytes ("weights", got, want);
+  }
+  g_assert_cmpuint (most, <=, before + 2 * N_TRAINERS);
+  g_assert_cmpuint (count_threads (), ==, before);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/trainer/threads/push-read-and-set-at-once", test_threads);
+  g_test_add_func ("/trainer/threads/several-do-not-meet", test_several);
   return g_test_run ();
 }
