@@ -20,6 +20,11 @@ SaeModel *
 sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc, float *W_dec,
     float *b_dec, float *threshold, GHashTable *metadata, GError **error);
 
+/* The same with bytes, which it takes. */
+SaeModel *sae_model_new_take_bytes (const SaeNet *net, GBytes *W_enc,
+    GBytes *b_enc, GBytes *W_dec, GBytes *b_dec, GBytes *threshold,
+    GHashTable *metadata, GError **error);
+
 /* sae_model_save() with what was seen of each latent: @stats, of as many
  * latents as the model, or NULL. Files of statistics that the folder has from
  * before go. */

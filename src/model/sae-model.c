@@ -123,9 +123,16 @@ check_threshold (SaeModel *model, GError **error)
   return FALSE;
 }
 
+static const float *
+floats_of (GBytes *bytes)
+{
+  return bytes ? g_bytes_get_data (bytes, NULL) : NULL;
+}
+
 SaeModel *
-sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc, float *W_dec,
-    float *b_dec, float *threshold, GHashTable *metadata, GError **error)
+sae_model_new_take_bytes (const SaeNet *net, GBytes *W_enc, GBytes *b_enc,
+    GBytes *W_dec, GBytes *b_dec, GBytes *threshold, GHashTable *metadata,
+    GError **error)
 {
   SaeModel *model = g_new0 (SaeModel, 1);
 
@@ -133,17 +140,16 @@ sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc, float *W_dec,
   g_mutex_init (&model->lock);
   model->net = *net;
   model->net.screen = NULL;
-  model->W_enc = take_floats (W_enc, net->d_sae, net->d_in);
-  model->b_enc = take_floats (b_enc, 1, net->d_sae);
-  model->W_dec = take_floats (W_dec, net->d_sae, net->d_out);
-  model->b_dec = take_floats (b_dec, 1, net->d_out);
-  if (threshold)
-    model->threshold = take_floats (threshold, 1, net->d_sae);
-  model->net.W_enc = W_enc;
-  model->net.b_enc = b_enc;
-  model->net.W_dec = W_dec;
-  model->net.b_dec = b_dec;
-  model->net.threshold = threshold;
+  model->W_enc = W_enc;
+  model->b_enc = b_enc;
+  model->W_dec = W_dec;
+  model->b_dec = b_dec;
+  model->threshold = threshold;
+  model->net.W_enc = floats_of (W_enc);
+  model->net.b_enc = floats_of (b_enc);
+  model->net.W_dec = floats_of (W_dec);
+  model->net.b_dec = floats_of (b_dec);
+  model->net.threshold = floats_of (threshold);
   model->metadata = copy_metadata (metadata);
   if (!sae_net_check (net, error) ||
       !check_finite ("W_enc", model->W_enc, error) ||
@@ -153,6 +159,19 @@ sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc, float *W_dec,
       !check_threshold (model, error))
     g_clear_pointer (&model, sae_model_unref);
   return model;
+}
+
+SaeModel *
+sae_model_new_take (const SaeNet *net, float *W_enc, float *b_enc, float *W_dec,
+    float *b_dec, float *threshold, GHashTable *metadata, GError **error)
+{
+  return sae_model_new_take_bytes (net,
+      take_floats (W_enc, net->d_sae, net->d_in),
+      take_floats (b_enc, 1, net->d_sae),
+      take_floats (W_dec, net->d_sae, net->d_out),
+      take_floats (b_dec, 1, net->d_out),
+      threshold ? take_floats (threshold, 1, net->d_sae) : NULL, metadata,
+      error);
 }
 
 static void

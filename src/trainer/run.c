@@ -62,6 +62,15 @@ allocate_parameter (SaeRun *run, guint which, gsize rows, gsize columns,
   return p->average != NULL;
 }
 
+static void
+point_net (SaeRun *run)
+{
+  run->net.W_enc = run->parameters[SAE_W_ENC].w;
+  run->net.b_enc = run->parameters[SAE_B_ENC].w;
+  run->net.W_dec = run->parameters[SAE_W_DEC].w;
+  run->net.b_dec = run->parameters[SAE_B_DEC].w;
+}
+
 static gboolean
 allocate_parameters (SaeRun *run, GError **error)
 {
@@ -72,10 +81,7 @@ allocate_parameters (SaeRun *run, GError **error)
       !allocate_parameter (run, SAE_W_DEC, net->d_sae, net->d_out, error) ||
       !allocate_parameter (run, SAE_B_DEC, 1, net->d_out, error))
     return FALSE;
-  run->net.W_enc = run->parameters[SAE_W_ENC].w;
-  run->net.b_enc = run->parameters[SAE_B_ENC].w;
-  run->net.W_dec = run->parameters[SAE_W_DEC].w;
-  run->net.b_dec = run->parameters[SAE_B_DEC].w;
+  point_net (run);
   return net->sparsity != SAE_SPARSITY_JUMP_RELU ||
          allocate_parameter (run, SAE_THRESHOLD, 1, net->d_sae, error);
 }
@@ -206,7 +212,8 @@ sae_run_new (const SaeTrainerOptions *options, SaeModel *model, GError **error)
 static void
 clear_parameter (SaeParameter *p)
 {
-  free (p->w);
+  if (sae_loan_end (&p->loan))
+    free (p->w);
   for (guint m = 0; m < SAE_MAX_MOMENTS; m++)
     free (p->moments[m]);
   free (p->average);
@@ -479,6 +486,28 @@ set_screen (SaeRun *run, const float *x, gsize n)
   net->screen = run->screen;
 }
 
+/* Weights that a model still has are its alone from now on: a copy is what is
+ * trained. */
+static gboolean
+take_back (SaeRun *run, guint which, GError **error)
+{
+  SaeParameter *p = &run->parameters[which];
+  float *lent = p->w, *copy;
+
+  if (!p->loan || sae_loan_is_over (p->loan))
+    return sae_loan_end (&p->loan);
+  copy = sae_floats_new (1, p->n, parameter_names[which], error);
+  if (!copy)
+    return FALSE;
+  memcpy (copy, lent, p->n * sizeof *copy);
+  if (sae_loan_end (&p->loan)) /* given back meanwhile */
+    free (lent);
+  p->w = copy;
+  run->published_is_made = FALSE;
+  point_net (run);
+  return TRUE;
+}
+
 /* The net of the step and the loss that it has. */
 static gboolean
 prepare (SaeRun *run, gsize n, GError **error)
@@ -487,6 +516,9 @@ prepare (SaeRun *run, gsize n, GError **error)
   SaeGradients *g = &run->gradients;
   const SaeParameter *threshold = &run->parameters[SAE_THRESHOLD];
 
+  if (!o->frozen && (!take_back (run, SAE_W_ENC, error) ||
+                        !take_back (run, SAE_W_DEC, error)))
+    return FALSE;
   if (!o->steered)
     run->l1_coeff = o->l1_coeff;
   else if (run->l1_coeff <= 0) /* no factor leads away from 0 */
@@ -526,20 +558,37 @@ sae_run_step (SaeRun *run, const float *x, const float *target, gsize n,
 
 /* --- what others see ------------------------------------------------------ */
 
-static gboolean
-copy_scaled (float **copy, const float *from, gsize n, const char *name,
-    double scale, GError **error)
+static GBytes *
+copy_scaled (const float *from, gsize n, const char *name, double scale,
+    GError **error)
 {
-  *copy = sae_floats_new (1, n, name, error);
-  if (*copy)
-    sae_kernels ()->scale (*copy, (float) scale, from, n);
-  return *copy != NULL;
+  float *copy = sae_floats_new (1, n, name, error);
+
+  if (!copy)
+    return NULL;
+  sae_kernels ()->scale (copy, (float) scale, from, n);
+  return g_bytes_new_with_free_func (copy, n * sizeof *copy, free, copy);
+}
+
+/* An array of what is published, in the stream's units: weights that are the
+ * run's own are lent, all else is copied. */
+static GBytes *
+publish_array (SaeRun *run, guint which, const float *from, GError **error)
+{
+  SaeParameter *p = &run->parameters[which];
+  gboolean weights = which == SAE_W_ENC || which == SAE_W_DEC;
+  gsize n = which == SAE_THRESHOLD ? run->net.d_sae : p->n;
+
+  if (weights && from == p->w)
+    return sae_loan_lend (&p->loan, p->w, n);
+  return copy_scaled (from, n, parameter_names[which],
+      weights ? 1.0 : run->scale, error);
 }
 
 SaeModel *
 sae_run_copy_model (SaeRun *run, GError **error)
 {
-  float *copy[SAE_N_PARAMETERS] = {NULL};
+  GBytes *array[SAE_N_PARAMETERS] = {NULL};
   gboolean ok = TRUE;
   SaeNet net;
 
@@ -548,17 +597,15 @@ sae_run_copy_model (SaeRun *run, GError **error)
   const float *const from[SAE_N_PARAMETERS] = {net.W_enc, net.b_enc, net.W_dec,
       net.b_dec, net.threshold};
   for (guint i = 0; ok && i < SAE_N_PARAMETERS; i++) {
-    gsize n = i == SAE_THRESHOLD ? net.d_sae : run->parameters[i].n;
-    gboolean weights = i == SAE_W_ENC || i == SAE_W_DEC;
-    ok = !from[i] || copy_scaled (&copy[i], from[i], n, parameter_names[i],
-                         weights ? 1.0 : run->scale, error);
+    array[i] = from[i] ? publish_array (run, i, from[i], error) : NULL;
+    ok = !from[i] || array[i];
   }
   if (ok)
-    return sae_model_new_take (&net, copy[SAE_W_ENC], copy[SAE_B_ENC],
-        copy[SAE_W_DEC], copy[SAE_B_DEC], copy[SAE_THRESHOLD], run->metadata,
+    return sae_model_new_take_bytes (&net, array[SAE_W_ENC], array[SAE_B_ENC],
+        array[SAE_W_DEC], array[SAE_B_DEC], array[SAE_THRESHOLD], run->metadata,
         error);
   for (guint i = 0; i < SAE_N_PARAMETERS; i++)
-    free (copy[i]);
+    g_clear_pointer (&array[i], g_bytes_unref);
   return NULL;
 }
 

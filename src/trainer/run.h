@@ -10,6 +10,7 @@
 #include "batch-top-k.h"
 #include "firing.h"
 #include "gradients.h"
+#include "loan.h"
 #include "meter.h"
 #include "optimizer.h"
 #include "outliers.h"
@@ -30,6 +31,7 @@ enum {
 
 typedef struct {
   float *w;
+  SaeLoan *loan; /* NULL, or models may have w too */
   float *moments[SAE_MAX_MOMENTS];
   float *average; /* NULL where the run does not average */
   gsize n;
@@ -110,7 +112,8 @@ sae_run_start_thresholds (SaeRun *run, const float *x, gsize n, GError **error);
 gboolean sae_run_step (SaeRun *run, const float *x, const float *target,
     gsize n, GError **error);
 
-/* An immutable copy of what the run publishes, in the stream's units. */
+/* What the run publishes, in the stream's units; it never changes. Its weights
+ * are copied where the run has others, or once it goes on. */
 SaeModel *sae_run_copy_model (SaeRun *run, GError **error);
 
 double sae_run_get_dead_fraction (const SaeRun *run);
