@@ -121,7 +121,10 @@ take_checkpoint (GstSaeTrainer *self)
   GError *error = NULL;
   SaeCheckpoint *checkpoint;
 
-  gst_sae_writer_forget_waiting (self->writer);
+  if (!gst_sae_writer_make_room (self->writer)) {
+    GST_INFO_OBJECT (self, "one is being written still, this one is left out");
+    return;
+  }
   checkpoint = sae_trainer_checkpoint (self->trainer, &error);
   if (!checkpoint) {
     gst_sae_element_post_warning (GST_ELEMENT (self), "Cannot checkpoint",
@@ -144,8 +147,10 @@ gst_sae_trainer_take_last_checkpoint (GstSaeTrainer *self)
   g_mutex_lock (&self->run_lock);
   is_new = sae_trainer_get_received (self->trainer) != self->checkpoint_rows;
   g_mutex_unlock (&self->run_lock);
-  if (is_new)
-    take_checkpoint (self);
+  if (!is_new)
+    return;
+  gst_sae_writer_wait (self->writer);
+  take_checkpoint (self);
 }
 
 void

@@ -11,7 +11,8 @@ struct _GstSaeWriter {
   GMutex lock;
   GCond changed;
   SaeCheckpoint *next;   /* lock */
-  SaeCheckpoint *failed; /* lock; the last one, if it could not be written */
+  SaeCheckpoint *failed; /* lock; that one, until there is another */
+  gboolean failing;      /* lock; the last one could not be written */
   gboolean busy;         /* lock; one is being written */
   gboolean ending;       /* lock */
 };
@@ -53,18 +54,17 @@ save (GstSaeWriter *writer, SaeCheckpoint *checkpoint, gboolean failed_before)
 static void
 write_unlocked (GstSaeWriter *writer, SaeCheckpoint *checkpoint)
 {
-  SaeCheckpoint *before = g_steal_pointer (&writer->failed);
+  gboolean failing = writer->failing;
   gboolean ok;
 
   writer->busy = TRUE;
   g_mutex_unlock (&writer->lock);
-  ok = save (writer, checkpoint, before != NULL);
-  if (before)
-    sae_checkpoint_unref (before);
+  ok = save (writer, checkpoint, failing);
   if (ok)
     g_clear_pointer (&checkpoint, sae_checkpoint_unref);
   g_mutex_lock (&writer->lock);
   writer->failed = checkpoint;
+  writer->failing = !ok;
   writer->busy = FALSE;
   g_cond_broadcast (&writer->changed);
 }
@@ -90,7 +90,6 @@ gst_sae_writer_put (GstSaeWriter *writer, SaeCheckpoint *checkpoint)
   if (!writer->thread)
     writer->thread = g_thread_try_new ("sae-checkpoint", run, writer, NULL);
   g_mutex_lock (&writer->lock);
-  g_clear_pointer (&writer->next, sae_checkpoint_unref);
   if (writer->thread)
     writer->next = checkpoint;
   else
@@ -99,12 +98,17 @@ gst_sae_writer_put (GstSaeWriter *writer, SaeCheckpoint *checkpoint)
   g_mutex_unlock (&writer->lock);
 }
 
-void
-gst_sae_writer_forget_waiting (GstSaeWriter *writer)
+gboolean
+gst_sae_writer_make_room (GstSaeWriter *writer)
 {
+  gboolean has_room;
+
   g_mutex_lock (&writer->lock);
-  g_clear_pointer (&writer->next, sae_checkpoint_unref);
+  has_room = !writer->next && !writer->busy;
+  if (has_room)
+    g_clear_pointer (&writer->failed, sae_checkpoint_unref);
   g_mutex_unlock (&writer->lock);
+  return has_room;
 }
 
 void
