@@ -635,7 +635,8 @@ sae_trainer_get_missing_rows (SaeTrainer *trainer, guint64 *pending)
  * @trainer: a trainer
  * @error: return location
  *
- * Copies the dictionary as it is now, between two steps.
+ * The dictionary as it is now, between two steps; it never changes. Its weights
+ * are copied when the run takes a step while it is still there.
  *
  * Returns: (transfer full): a model; %NULL with %SAE_ERROR_STATE before the
  *   start
@@ -666,7 +667,7 @@ sae_trainer_get_model (SaeTrainer *trainer, GError **error)
  * Writes a dictionary as sae_model_save() does, and beside it what was seen of
  * each latent over the latest rows (between one and two times
  * #SaeTrainer:dead-after of them): `sparsity.safetensors`, as SAELens has it,
- * and `latent_stats.safetensors`. Copies under the lock and writes outside.
+ * and `latent_stats.safetensors`. Written outside of the lock.
  *
  * Returns: whether it worked; %SAE_ERROR_STATE before the start
  * Since: 0.1
