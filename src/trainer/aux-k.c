@@ -197,9 +197,14 @@ sae_aux_k_add_row (const SaeAuxK *aux, guint i, float *W_enc_row,
 {
   gsize d_in = aux->net.d_in, d_out = aux->net.d_out;
 
-  sae_gradients_row (&aux->gradients, i, scratch, scratch + d_in);
-  sae_kernels ()->add (W_enc_row, scratch, d_in);
-  sae_kernels ()->add (W_dec_row, scratch + d_in, d_out);
+  if (W_enc_row) {
+    sae_gradients_row (&aux->gradients, i, scratch, NULL);
+    sae_kernels ()->add (W_enc_row, scratch, d_in);
+  }
+  if (W_dec_row) {
+    sae_gradients_row (&aux->gradients, i, NULL, scratch);
+    sae_kernels ()->add (W_dec_row, scratch, d_out);
+  }
 }
 
 void

@@ -54,7 +54,8 @@ sae_aux_k_is_active (const SaeAuxK *aux, guint i)
   return aux->n_dead > 0 && sae_gradients_is_active (&aux->gradients, i);
 }
 
-/* Adds the gradients of such a latent's rows. @scratch [d_in + d_out]. */
+/* Adds the gradients of such a latent's rows, of which either may be NULL.
+ * @scratch: as long as the longer one. */
 void sae_aux_k_add_row (const SaeAuxK *aux, guint i, float *W_enc_row,
     float *W_dec_row, float *scratch);
 

@@ -329,8 +329,11 @@ sae_gradients_row (const SaeGradients *gradients, guint i, float *W_enc_row,
   const SaeKernels *kernels = sae_kernels ();
   gsize first = gradients->first[i], n = gradients->first[i + 1] - first;
 
-  kernels->combine (W_enc_row, net->d_in, gradients->q + first,
-      gradients->row + first, n, gradients->x, net->d_in);
+  if (W_enc_row)
+    kernels->combine (W_enc_row, net->d_in, gradients->q + first,
+        gradients->row + first, n, gradients->x, net->d_in);
+  if (!W_dec_row)
+    return;
   kernels->combine (W_dec_row, net->d_out, gradients->h + first,
       gradients->row + first, n, residuals_of (gradients, i), net->d_out);
   if (gradients->l1_decay[i] != 0.0f)
@@ -373,8 +376,11 @@ sae_gradients_block (const SaeGradients *gradients, guint first, guint last,
 {
   const SaeNet *net = gradients->net;
 
-  multiply_block (gradients, first, last, gradients->q, gradients->x, net->d_in,
-      scratch, W_enc_rows);
+  if (W_enc_rows)
+    multiply_block (gradients, first, last, gradients->q, gradients->x,
+        net->d_in, scratch, W_enc_rows);
+  if (!W_dec_rows)
+    return;
   multiply_block (gradients, first, last, gradients->h, gradients->g,
       net->d_out, scratch, W_dec_rows);
   for (guint i = first; i < last; i++)

@@ -87,10 +87,10 @@ gboolean sae_gradients_block_is_dense (const SaeGradients *gradients,
 gsize sae_gradients_block_scratch (const SaeGradients *gradients);
 
 /* Gradients of the rows of a dense block: W_enc [last − first, d_in], W_dec
- * [last − first, d_out]. */
+ * [last − first, d_out]. Either may be NULL. */
 void sae_gradients_block (const SaeGradients *gradients, guint first,
     guint last, float *scratch, float *W_enc_rows, float *W_dec_rows);
 
-/* Gradients of row @i of W_enc [d_in] and W_dec [d_out]. */
+/* Gradients of row @i of W_enc [d_in] and W_dec [d_out]. Either may be NULL. */
 void sae_gradients_row (const SaeGradients *gradients, guint i,
     float *W_enc_row, float *W_dec_row);

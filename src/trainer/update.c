@@ -7,11 +7,19 @@
 #include "schedule.h"
 #include "screen.h"
 
-typedef struct {
+typedef struct _Update Update;
+
+/* Goes through a matrix's rows of latents first … last − 1. */
+typedef void (*Pass) (const Update *update, guint which, guint first,
+    guint last, float *scratch);
+
+struct _Update {
   SaeRun *run;
+  Pass pass;
   SaeOptimizerConstants constants, for_W_dec, for_threshold;
   float *b_enc, *b_dec; /* the whole gradients of the biases */
-  double *norms2;       /* [d_sae]: of the gradients of a latent's rows */
+  double *norms2;       /* [2, d_sae]: of the gradients of W_enc's and W_dec's
+                           rows */
   float *scratch;       /* of the workers */
   gsize scratch_size;   /* of one of them */
   float clip;           /* factor; 1 where nothing is clipped */
@@ -19,12 +27,19 @@ typedef struct {
   /* while a norm that may clip is not known; else NULL */
   float *kept;    /* [active latents, d_in + d_out] */
   guint32 *place; /* [d_sae]: among the active */
-} Update;
+};
+
+/* Of the matrix @which. */
+static gsize
+row_width (const SaeRun *run, guint which)
+{
+  return which == SAE_W_ENC ? run->net.d_in : run->net.d_out;
+}
 
 static gsize
-row_width (const SaeRun *run)
+widest_row (const SaeRun *run)
 {
-  return (gsize) run->net.d_in + run->net.d_out;
+  return MAX (run->net.d_in, run->net.d_out);
 }
 
 static gboolean
@@ -41,12 +56,12 @@ is_active (const SaeRun *run, guint i)
 static gsize
 worker_scratch (const SaeRun *run)
 {
-  gsize own = row_width (run);
+  gsize own = widest_row (run);
 
   if (run->gradients.dense)
-    own = SAE_GRADIENTS_BLOCK * row_width (run) +
+    own = SAE_GRADIENTS_BLOCK * widest_row (run) +
           sae_gradients_block_scratch (&run->gradients);
-  return own + row_width (run);
+  return own + widest_row (run);
 }
 
 /* Where the gradients of the active latents are kept. */
@@ -65,7 +80,7 @@ reserve_kept (Update *update)
     n += is_active (run, i);
   }
   update->kept = sae_scratch_reserve (&run->scratch[SAE_RUN_KEPT],
-      n * row_width (run), sizeof (float));
+      n * ((gsize) run->net.d_in + run->net.d_out), sizeof (float));
   return update->kept != NULL;
 }
 
@@ -80,7 +95,8 @@ reserve (Update *update, GError **error)
   update->scratch_size = worker_scratch (run);
   update->scratch = sae_scratch_reserve (&s[SAE_RUN_WORKERS],
       n_threads * update->scratch_size, sizeof (float));
-  update->norms2 = sae_scratch_reserve (&s[SAE_RUN_NORMS2], F, sizeof (double));
+  update->norms2 =
+      sae_scratch_reserve (&s[SAE_RUN_NORMS2], 2 * F, sizeof (double));
   update->b_enc = sae_scratch_reserve (&s[SAE_RUN_B_ENC], F, sizeof (float));
   update->b_dec =
       sae_scratch_reserve (&s[SAE_RUN_B_DEC], d_out, sizeof (float));
@@ -92,7 +108,7 @@ reserve (Update *update, GError **error)
   return FALSE;
 }
 
-/* --- one latent ----------------------------------------------------------- */
+/* --- one row -------------------------------------------------------------- */
 
 /* The part of @gradient along the unit row @w is lost to renormalisation
  * anyway, but would spoil the optimiser's moments. */
@@ -148,139 +164,161 @@ keeps_unit_rows (const SaeRun *run)
 /* An inactive latent takes part with a gradient of 0: its moments decay and
  * still move it. */
 static void
-step_latent (const Update *update, guint i, const float *for_enc,
-    const float *for_dec)
+step_row (const Update *update, guint which, guint i, const float *gradient)
 {
   SaeRun *run = update->run;
-  gsize d_in = run->net.d_in, d_out = run->net.d_out;
+  gsize d = row_width (run, which);
 
-  step_part (update, SAE_W_ENC, i * d_in, for_enc, d_in);
-  if (run->screen)
-    sae_screen_set_latent (run->screen, i, run->net.W_enc + i * d_in);
-  step_part (update, SAE_W_DEC, i * d_out, for_dec, d_out);
-  if (keeps_unit_rows (run))
-    sae_update_make_unit (run->parameters[SAE_W_DEC].w + i * d_out, d_out);
+  step_part (update, which, i * d, gradient, d);
+  if (which == SAE_W_ENC && run->screen)
+    sae_screen_set_latent (run->screen, i, run->net.W_enc + i * d);
+  if (which == SAE_W_DEC && keeps_unit_rows (run))
+    sae_update_make_unit (run->parameters[which].w + i * d, d);
 }
 
-/* Ends the gradients of an active latent's rows: what AuxK adds, the
- * projection, their norm. Then steps, or keeps them. */
+static double *
+norm2_of (const Update *update, guint which, guint i)
+{
+  return update->norms2 + (which == SAE_W_DEC ? update->run->net.d_sae : 0) + i;
+}
+
+/* Where the gradient of an active latent's row is kept. */
+static float *
+kept_row (const Update *update, guint which, guint i)
+{
+  const SaeNet *net = &update->run->net;
+  float *rows =
+      update->kept + update->place[i] * ((gsize) net->d_in + net->d_out);
+
+  return which == SAE_W_DEC ? rows + net->d_in : rows;
+}
+
+/* Ends the gradient of an active latent's row: what AuxK adds, the projection,
+ * its norm. Then steps, or keeps it. */
 static void
-finish_rows (const Update *update, guint i, float *for_enc, float *for_dec,
+finish_row (const Update *update, guint which, guint i, float *row,
     float *scratch)
 {
   const SaeRun *run = update->run;
   const SaeKernels *kernels = sae_kernels ();
-  gsize d_in = run->net.d_in, d_out = run->net.d_out;
+  gsize d = row_width (run, which);
 
   if (sae_aux_k_is_active (&run->aux, i))
-    sae_aux_k_add_row (&run->aux, i, for_enc, for_dec, scratch);
-  if (keeps_unit_rows (run))
-    remove_parallel (for_dec, run->net.W_dec + i * d_out, d_out);
-  update->norms2[i] = (double) kernels->dot (for_enc, for_enc, d_in) +
-                      (double) kernels->dot (for_dec, for_dec, d_out);
-  if (!update->kept) {
-    step_latent (update, i, for_enc, for_dec);
-    return;
-  }
-  float *kept = update->kept + update->place[i] * (d_in + d_out);
-  memcpy (kept, for_enc, d_in * sizeof *kept);
-  memcpy (kept + d_in, for_dec, d_out * sizeof *kept);
+    sae_aux_k_add_row (&run->aux, i, which == SAE_W_ENC ? row : NULL,
+        which == SAE_W_DEC ? row : NULL, scratch);
+  if (which == SAE_W_DEC && keeps_unit_rows (run))
+    remove_parallel (row, run->net.W_dec + i * d, d);
+  *norm2_of (update, which, i) = (double) kernels->dot (row, row, d);
+  if (update->kept)
+    memcpy (kept_row (update, which, i), row, d * sizeof *row);
+  else
+    step_row (update, which, i, row);
 }
 
 static void
-finish_inactive (const Update *update, guint i, float *scratch)
+finish_inactive (const Update *update, guint which, guint i, float *row)
 {
-  gsize d_in = update->run->net.d_in;
-
-  update->norms2[i] = 0;
+  *norm2_of (update, which, i) = 0;
   if (update->kept)
     return;
-  memset (scratch, 0, row_width (update->run) * sizeof *scratch);
-  step_latent (update, i, scratch, scratch + d_in);
+  memset (row, 0, row_width (update->run, which) * sizeof *row);
+  step_row (update, which, i, row);
 }
 
 /* --- passes over the latents ---------------------------------------------- */
 
-/* Latents one by one, each while its rows are in cache. */
+/* A matrix's rows of latents first … last − 1. Row by row, each while it is in
+ * cache. */
 static void
-pass_sparse (const Update *update, guint first, guint last, float *scratch)
+pass_sparse (const Update *update, guint which, guint first, guint last,
+    float *scratch)
 {
   const SaeRun *run = update->run;
-  float *for_enc = scratch, *for_dec = scratch + run->net.d_in;
 
   for (guint i = first; i < last; i++) {
     if (!is_active (run, i)) {
-      finish_inactive (update, i, scratch);
+      finish_inactive (update, which, i, scratch);
       continue;
     }
-    sae_gradients_row (&run->gradients, i, for_enc, for_dec);
-    finish_rows (update, i, for_enc, for_dec, scratch + row_width (run));
+    sae_gradients_row (&run->gradients, i, which == SAE_W_ENC ? scratch : NULL,
+        which == SAE_W_DEC ? scratch : NULL);
+    finish_row (update, which, i, scratch, scratch + widest_row (run));
   }
 }
 
 static void
-pass_dense (const Update *update, guint first, guint last, float *scratch)
+pass_dense (const Update *update, guint which, guint first, guint last,
+    float *scratch)
 {
   const SaeRun *run = update->run;
-  gsize d_in = run->net.d_in, d_out = run->net.d_out;
-  float *for_enc = scratch, *for_dec = for_enc + (last - first) * d_in;
-  float *rest = for_dec + (last - first) * d_out;
+  gsize d = row_width (run, which);
+  float *rest = scratch + (last - first) * d;
 
-  sae_gradients_block (&run->gradients, first, last, rest, for_enc, for_dec);
+  sae_gradients_block (&run->gradients, first, last, rest,
+      which == SAE_W_ENC ? scratch : NULL, which == SAE_W_DEC ? scratch : NULL);
   for (guint i = first; i < last; i++)
     if (is_active (run, i))
-      finish_rows (update, i, for_enc + (i - first) * d_in,
-          for_dec + (i - first) * d_out, rest);
+      finish_row (update, which, i, scratch + (i - first) * d, rest);
     else
-      finish_inactive (update, i, rest);
+      finish_inactive (update, which, i, rest);
 }
 
 static void
-first_task (guint task, guint worker, gpointer data)
+pass_first (const Update *update, guint which, guint first, guint last,
+    float *scratch)
 {
-  const Update *update = data;
-  const SaeRun *run = update->run;
-  guint first = task * SAE_GRADIENTS_BLOCK;
-  guint last = MIN (first + SAE_GRADIENTS_BLOCK, run->net.d_sae);
-  float *scratch = update->scratch + worker * update->scratch_size;
-
-  if (sae_gradients_block_is_dense (&run->gradients, first, last))
-    pass_dense (update, first, last, scratch);
+  if (sae_gradients_block_is_dense (&update->run->gradients, first, last))
+    pass_dense (update, which, first, last, scratch);
   else
-    pass_sparse (update, first, last, scratch);
+    pass_sparse (update, which, first, last, scratch);
 }
 
 /* Steps on the gradients that were kept. */
 static void
-second_task (guint task, guint worker, gpointer data)
+pass_second (const Update *update, guint which, guint first, guint last,
+    float *scratch)
 {
-  const Update *update = data;
   const SaeRun *run = update->run;
-  guint first = task * SAE_GRADIENTS_BLOCK;
-  guint last = MIN (first + SAE_GRADIENTS_BLOCK, run->net.d_sae);
-  gsize width = row_width (run), d_in = run->net.d_in;
-  float *scratch = update->scratch + worker * update->scratch_size;
+  gsize d = row_width (run, which);
 
   for (guint i = first; i < last; i++) {
-    float *row = update->kept + update->place[i] * width;
+    float *row = kept_row (update, which, i);
     if (!is_active (run, i)) {
-      memset (scratch, 0, width * sizeof *scratch);
+      memset (scratch, 0, d * sizeof *scratch);
       row = scratch;
     } else if (update->clip != 1.0f) {
-      sae_kernels ()->scale (row, update->clip, row, width);
+      sae_kernels ()->scale (row, update->clip, row, d);
     }
-    step_latent (update, i, row, row + d_in);
+    step_row (update, which, i, row);
   }
 }
 
+static guint
+count_blocks (const SaeRun *run)
+{
+  return (run->net.d_sae + SAE_GRADIENTS_BLOCK - 1) / SAE_GRADIENTS_BLOCK;
+}
+
+/* All of W_enc comes before all of W_dec: half as many arrays at a time go
+ * through the caches, and of the batch either x or the residuals. */
 static void
-run_pass (Update *update, SaePoolFunc task)
+run_task (guint task, guint worker, gpointer data)
+{
+  const Update *update = data;
+  guint n = count_blocks (update->run), first = task % n * SAE_GRADIENTS_BLOCK;
+
+  update->pass (update, task < n ? SAE_W_ENC : SAE_W_DEC, first,
+      MIN (first + SAE_GRADIENTS_BLOCK, update->run->net.d_sae),
+      update->scratch + worker * update->scratch_size);
+}
+
+static void
+run_pass (Update *update, Pass pass)
 {
   const SaeRun *run = update->run;
 
-  sae_pool_run (run->workspace->pool,
-      (run->net.d_sae + SAE_GRADIENTS_BLOCK - 1) / SAE_GRADIENTS_BLOCK, task,
-      update);
+  update->pass = pass;
+  sae_pool_run (run->workspace->pool, 2 * count_blocks (run), run_task, update);
 }
 
 /* --- the whole ------------------------------------------------------------ */
@@ -308,7 +346,7 @@ find_norm (const Update *update)
     sum += kernels->dot (run->thresholds.gradient, run->thresholds.gradient,
         run->net.d_sae);
   for (guint i = 0; i < run->net.d_sae; i++)
-    sum += update->norms2[i];
+    sum += *norm2_of (update, SAE_W_ENC, i) + *norm2_of (update, SAE_W_DEC, i);
   return sqrt (sum);
 }
 
@@ -358,11 +396,11 @@ sae_update (SaeRun *run, gsize n, GError **error)
     return FALSE;
   prepare_rates (&update, n);
   gather_biases (&update);
-  run_pass (&update, first_task);
+  run_pass (&update, pass_first);
   run->gradient_norm = find_norm (&update);
   update.clip = clip_factor (run);
   if (update.kept)
-    run_pass (&update, second_task);
+    run_pass (&update, pass_second);
   step_vector (&update, SAE_B_ENC, update.b_enc);
   step_vector (&update, SAE_B_DEC, update.b_dec);
   step_vector (&update, SAE_THRESHOLD, run->thresholds.gradient);

@@ -3,9 +3,9 @@
  * One optimiser step on gradients that are known: for every latent the
  * decoder's gradient along its unit row is removed, the norm over all
  * parameters taken, then clipped, given to the optimiser, and the row made
- * unit again. A latent's two rows go through all of it while they are in
- * cache; only a norm that clips has to be known before the first update, and
- * then the gradients of the active latents are kept until it is. */
+ * unit again. A row goes through all of it while it is in cache; only a norm
+ * that clips has to be known before the first update, and then the gradients of
+ * the active latents are kept until it is. */
 #pragma once
 
 #include "run.h"
