@@ -39,34 +39,62 @@ sae_meter_reset (SaeMeter *meter)
 }
 
 static void
-add_row (SaeMeter *meter, const float *target, const float *x_hat)
+add_row (SaeMeter *meter, const SaeRowSums *sums)
+{
+  meter->rows++;
+  meter->error2 += sums->error2;
+  if (sums->x2 > 0) {
+    meter->norm_ratio += sqrt (sums->y2 / sums->x2);
+    if (sums->y2 > 0)
+      meter->cosine += sums->product / sqrt (sums->x2 * sums->y2);
+  }
+}
+
+static void
+add_latents (SaeMeter *meter, const SaeSparseRows *latents)
+{
+  gsize nnz = latents->offsets[latents->n_rows];
+
+  meter->nnz += nnz;
+  for (gsize p = 0; p < nnz; p++)
+    meter->l1 += fabs ((double) latents->value[p]);
+}
+
+void
+sae_meter_add_rows (SaeMeter *meter, const SaeRowSums *sums,
+    const SaeSparseRows *latents)
+{
+  for (gsize r = 0; r < latents->n_rows; r++)
+    add_row (meter, &sums[r]);
+  add_latents (meter, latents);
+}
+
+void
+sae_meter_add_columns (SaeMeter *meter, guint64 rows_before,
+    const float *target, gsize n_rows, guint first, guint n)
 {
   const SaeKernels *kernels = sae_kernels ();
-  SaeRowSums sums;
 
-  kernels->row_sums (target, x_hat, meter->d_out, &sums);
-  meter->rows++;
-  meter->error2 += sums.error2;
-  if (sums.x2 > 0) {
-    meter->norm_ratio += sqrt (sums.y2 / sums.x2);
-    if (sums.y2 > 0)
-      meter->cosine += sums.product / sqrt (sums.x2 * sums.y2);
-  }
-  kernels->welford (meter->mean, meter->m2, 1.0 / (double) meter->rows, target,
-      meter->d_out);
+  for (gsize r = 0; r < n_rows; r++)
+    kernels->welford (meter->mean + first, meter->m2 + first,
+        1.0 / (double) (rows_before + r + 1), target + r * meter->d_out + first,
+        n);
 }
 
 void
 sae_meter_add (SaeMeter *meter, const float *target, const float *x_hat,
     const SaeSparseRows *latents)
 {
-  gsize nnz = latents->offsets[latents->n_rows];
+  gsize d = meter->d_out;
 
-  for (gsize r = 0; r < latents->n_rows; r++)
-    add_row (meter, target + r * meter->d_out, x_hat + r * meter->d_out);
-  meter->nnz += nnz;
-  for (gsize p = 0; p < nnz; p++)
-    meter->l1 += fabs ((double) latents->value[p]);
+  sae_meter_add_columns (meter, meter->rows, target, latents->n_rows, 0,
+      meter->d_out);
+  for (gsize r = 0; r < latents->n_rows; r++) {
+    SaeRowSums sums;
+    sae_kernels ()->row_sums (target + r * d, x_hat + r * d, d, &sums);
+    add_row (meter, &sums);
+  }
+  add_latents (meter, latents);
 }
 
 void

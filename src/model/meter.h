@@ -29,6 +29,14 @@ void sae_meter_reset (SaeMeter *meter);
 void sae_meter_add (SaeMeter *meter, const float *target, const float *x_hat,
     const SaeSparseRows *latents);
 
+/* The same in two parts that can go on at once: rows of which @sums [n_rows]
+ * are known; and columns @first … @first + @n − 1 of their @target, of which
+ * the meter has seen @rows_before. */
+void sae_meter_add_rows (SaeMeter *meter, const SaeRowSums *sums,
+    const SaeSparseRows *latents);
+void sae_meter_add_columns (SaeMeter *meter, guint64 rows_before,
+    const float *target, gsize n_rows, guint first, guint n);
+
 /* Fills what the meter knows of @metrics. @scale: what a unit of the measured
  * numbers is in units of the stream. */
 void sae_meter_read (const SaeMeter *meter, double scale, SaeMetrics *metrics);

@@ -27,6 +27,7 @@ enum {
   L1_PART,
   ROW_ERROR,
   ROW_NORM,
+  SUMS,
   BLOCKS,
 };
 
@@ -38,6 +39,8 @@ typedef struct {
   double *l1_part;   /* [d_sae] */
   double *row_error; /* [n]: ‖t − x̂‖² */
   double *row_norm;  /* [n]: ‖x‖² */
+  SaeRowSums *sums;
+  const SaeSparseRows *latents;
 } Job;
 
 void
@@ -70,6 +73,7 @@ reserve (SaeGradients *gradients, gsize nnz, Job *job)
       sae_scratch_reserve (&s[ROW_ERROR], gradients->n, sizeof (double));
   job->row_norm =
       sae_scratch_reserve (&s[ROW_NORM], gradients->n, sizeof (double));
+  job->sums = sae_scratch_reserve (&s[SUMS], gradients->n, sizeof (SaeRowSums));
   gradients->first = sae_scratch_reserve (&s[FIRST], F + 2, sizeof (gsize));
   gradients->row = sae_scratch_reserve (&s[ROW], nnz, sizeof (guint32));
   gradients->h = sae_scratch_reserve (&s[H], nnz, sizeof (float));
@@ -78,9 +82,10 @@ reserve (SaeGradients *gradients, gsize nnz, Job *job)
   gradients->b_enc = job->b_enc;
   gradients->b_dec = job->b_dec;
   gradients->l1_decay = job->l1_decay;
+  gradients->sums = job->sums;
   return job->g && job->q && job->b_enc && job->b_dec && job->l1_decay &&
-         job->l1_part && job->row_error && job->row_norm && gradients->first &&
-         gradients->row && gradients->h;
+         job->l1_part && job->row_error && job->row_norm && job->sums &&
+         gradients->first && gradients->row && gradients->h;
 }
 
 /* ∂loss/∂x_hat is this times x̂ − t. */
@@ -127,28 +132,56 @@ residual_row (const Job *job, gsize r)
     const float *x_hat = job->x_hat + p * size + r * d;
     SaeRowSums sums;
     job->kernels->scaled_difference (g, factor, x_hat, target, d);
-    if (p + 1 < count_prefixes (gradients))
-      job->kernels->add (g, g + size, d);
     job->kernels->row_sums (target, x_hat, d, &sums);
     error2 += sums.error2;
+    if (p + 1 < count_prefixes (gradients))
+      job->kernels->add (g, g + size, d);
+    else
+      job->sums[r] = sums;
   }
   return error2;
 }
 
-/* g = ∂loss/∂x_hat, and the squared norms of each row. */
+/* ‖x‖² of row @r, which is known where the rows are their own target. */
+static double
+squared_norm (const Job *job, gsize r)
+{
+  gsize d = job->gradients->net->d_in;
+  const float *x = job->gradients->x + r * d;
+  SaeRowSums sums;
+
+  if (job->gradients->x == job->target)
+    return job->sums[r].x2;
+  job->kernels->row_sums (x, x, d, &sums);
+  return sums.x2;
+}
+
+static void
+group (const Job *job)
+{
+  SaeGradients *gradients = job->gradients;
+
+  sae_group_by_latent (job->latents, gradients->net->d_sae,
+      (gsize *) gradients->first, (guint32 *) gradients->row,
+      (float *) gradients->h);
+}
+
+/* g = ∂loss/∂x_hat, and the squared norms of each row; and, as the first task,
+ * what needs none of them and cannot be divided. */
 static void
 residual_task (guint task, guint worker, gpointer data)
 {
   Job *job = data;
   const SaeGradients *gradients = job->gradients;
-  gsize n = gradients->n, first = (gsize) task * ROWS_PER_TASK;
+  gsize n = gradients->n, first = ((gsize) task - 1) * ROWS_PER_TASK;
 
+  if (task == 0) {
+    group (job);
+    return;
+  }
   for (gsize r = first; r < MIN (first + ROWS_PER_TASK, n); r++) {
-    const float *x = gradients->x + r * gradients->net->d_in;
-    SaeRowSums sums;
     job->row_error[r] = residual_row (job, r);
-    job->kernels->row_sums (x, x, gradients->net->d_in, &sums);
-    job->row_norm[r] = sums.x2;
+    job->row_norm[r] = squared_norm (job, r);
   }
 }
 
@@ -296,7 +329,7 @@ sae_gradients_compute (SaeGradients *gradients, const SaeSparseRows *latents,
 {
   const SaeNet *net = gradients->net;
   SaePool *pool = gradients->workspace->pool;
-  Job job = {gradients, sae_kernels (), target, x_hat};
+  Job job = {gradients, sae_kernels (), target, x_hat, .latents = latents};
 
   if (!reserve (gradients, latents->offsets[latents->n_rows], &job) ||
       (gradients->dense &&
@@ -308,10 +341,8 @@ sae_gradients_compute (SaeGradients *gradients, const SaeSparseRows *latents,
         gradients->n);
     return FALSE;
   }
-  sae_pool_run (pool, count_tasks (gradients->n, ROWS_PER_TASK), residual_task,
-      &job);
-  sae_group_by_latent (latents, net->d_sae, (gsize *) gradients->first,
-      (guint32 *) gradients->row, (float *) gradients->h);
+  sae_pool_run (pool, 1 + count_tasks (gradients->n, ROWS_PER_TASK),
+      residual_task, &job);
   sae_pool_run (pool, count_tasks (net->d_sae, LATENTS_PER_TASK), latents_task,
       &job);
   sae_pool_run (pool, count_tasks (net->d_out, COLUMNS_PER_TASK), b_dec_task,

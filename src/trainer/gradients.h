@@ -50,9 +50,10 @@ typedef struct {
   const float *l1_decay; /* [d_sae]: the L1 term of W_dec[i] is this times it */
   double loss, mse, l1;  /* the whole and its parts, l1 without coefficient */
   double bound;          /* no number of a gradient is larger than this */
+  const SaeRowSums *sums; /* [n]: of the targets and the whole x̂ */
 
   /*< private >*/
-  SaeScratch scratch[12];
+  SaeScratch scratch[13];
 } SaeGradients;
 
 /* error_weight of a loss that is a mean over rows. */

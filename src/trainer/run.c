@@ -8,6 +8,7 @@
 #include "average.h"
 #include "forward.h"
 #include "gemm.h"
+#include "measure.h"
 #include "model.h"
 #include "published.h"
 #include "scale.h"
@@ -369,12 +370,11 @@ measure (SaeRun *run, const float *target, const SaeSparseRows *latents)
 {
   SaeGradients *g = &run->gradients;
   SaeMeter *const meters[] = {&run->since_last, &run->total};
-  const float *x_hat = whole_x_hat (run);
   double aux = run->aux.n_dead ? run->aux.loss : 0;
 
+  sae_measure_batch (run, target, latents);
   g->l1_coeff = penalty_coeff (run, latents->n_rows);
   for (guint i = 0; i < G_N_ELEMENTS (meters); i++) {
-    sae_meter_add (meters[i], target, x_hat, latents);
     meters[i]->loss += g->mse + g->l1_coeff * g->l1;
     meters[i]->loss += aux > 0 ? aux_part (run) : 0;
     meters[i]->aux += aux;
@@ -428,7 +428,6 @@ finish_step (SaeRun *run, const SaeSparseRows *latents, GError **error)
 {
   SaeParameter *threshold = &run->parameters[SAE_THRESHOLD];
 
-  sae_firing_add (&run->firing, latents, run->options.dead_after);
   if (run->options.steered)
     run->l1_coeff =
         sae_steering_next (run->l1_coeff, latents, run->options.target_l0);
