@@ -293,13 +293,14 @@ add_losses (SaeGradients *gradients, const Job *job)
  * Σ_s h_s g_sj, and (Σ_s h_s)² ≤ nnz·Σ h² for its L1 term; b_enc sums fewer of
  * those terms, and b_dec, whose W_enc they do not know, is there already. A sum
  * over p prefixes has a square of at most p times the sum of theirs. Sums and
- * no maxima, since they keep a NaN. */
+ * no maxima, since they keep a NaN; squares that overflow float32 leave the
+ * bound infinite, and are of numbers beyond any that is let through. */
 static void
 find_bound (SaeGradients *gradients, const Job *job)
 {
   double factor = residual_factor (gradients), x2 = 1, g2 = 1, h2 = 1, q2 = 1;
   double nnz = (double) gradients->first[gradients->net->d_sae];
-  double n = (double) gradients->n, b_dec2 = 0;
+  double n = (double) gradients->n, b_dec2;
   double n_prefixes = count_prefixes (gradients);
   double l1_coeff = gradients->counts ? 0 : gradients->l1_coeff;
 
@@ -307,12 +308,10 @@ find_bound (SaeGradients *gradients, const Job *job)
     x2 += job->row_norm[r];
     g2 += n_prefixes * factor * factor * job->row_error[r];
   }
-  for (gsize p = 0; p < (gsize) nnz; p++) {
-    h2 += (double) gradients->h[p] * gradients->h[p];
-    q2 += (double) gradients->q[p] * gradients->q[p];
-  }
-  for (guint j = 0; j < gradients->net->d_out; j++)
-    b_dec2 += (double) gradients->b_dec[j] * gradients->b_dec[j];
+  h2 += job->kernels->dot (gradients->h, gradients->h, (gsize) nnz);
+  q2 += job->kernels->dot (gradients->q, gradients->q, (gsize) nnz);
+  b_dec2 = job->kernels->dot (gradients->b_dec, gradients->b_dec,
+      gradients->net->d_out);
   gradients->bound = sqrt (q2 * (x2 + nnz)) + sqrt (g2 * (h2 + n)) +
                      l1_coeff / n * sqrt (h2 * nnz) + sqrt (b_dec2);
 }
