@@ -6,6 +6,8 @@
 /* Share of Σ‖e‖² that Σ‖e − mean e‖² has at least. (Where b_dec is learned, it
  * is near 1.) */
 #define LEAST_VARIANCE 0.01
+#define ROWS_PER_TASK 64
+#define COLUMNS_PER_TASK 128
 
 /* Places in SaeAuxK.scratch. */
 enum { DEAD, W_ENC, B_ENC, B_DEC, INDEX, ERROR, E_HAT, MEAN };
@@ -113,27 +115,62 @@ use_own_indices (SaeAuxK *aux, SaeSparseRows *latents)
   return index != NULL;
 }
 
-/* e into @e [n, d]; Σ‖e − mean e‖², or 0 where that is hardly any of Σ‖e‖². */
+static guint
+count_tasks (gsize n, gsize per_task)
+{
+  return (guint) ((n + per_task - 1) / per_task);
+}
+
+/* Of a batch, what e is found from and what is found of it. */
+typedef struct {
+  const float *target, *x_hat;
+  gsize n, d;
+  float *e;          /* [n, d] */
+  double *mean, *m2; /* [d]: of its columns, m2 as in SaeMeter */
+} Error;
+
+static void
+error_task (guint task, guint worker, gpointer data)
+{
+  const Error *error = data;
+  gsize first = (gsize) task * ROWS_PER_TASK;
+  gsize n = MIN (ROWS_PER_TASK, error->n - first), at = first * error->d;
+
+  sae_kernels ()->subtract (error->e + at, error->target + at,
+      error->x_hat + at, n * error->d);
+}
+
+/* For a slice of columns, row by row. */
+static void
+mean_task (guint task, guint worker, gpointer data)
+{
+  const Error *error = data;
+  const SaeKernels *kernels = sae_kernels ();
+  gsize begin = (gsize) task * COLUMNS_PER_TASK;
+  gsize width = MIN (COLUMNS_PER_TASK, error->d - begin);
+  double *mean = error->mean + begin, *m2 = error->m2 + begin;
+
+  memset (mean, 0, width * sizeof *mean);
+  memset (m2, 0, width * sizeof *m2);
+  for (gsize r = 0; r < error->n; r++)
+    kernels->welford (mean, m2, 1.0 / (double) (r + 1),
+        error->e + r * error->d + begin, width);
+}
+
+/* Fills e; Σ‖e − mean e‖², or 0 where that is hardly any of Σ‖e‖². */
 static double
-find_error (const float *target, const float *x_hat, gsize n, gsize d, float *e,
-    double *mean)
+find_error (Error *error, SaePool *pool)
 {
   double sum2 = 0, mean2 = 0;
 
-  memset (mean, 0, d * sizeof *mean);
-  for (gsize r = 0; r < n; r++) {
-    sae_kernels ()->subtract (e + r * d, target + r * d, x_hat + r * d, d);
-    for (gsize j = 0; j < d; j++)
-      mean[j] += e[r * d + j];
+  sae_pool_run (pool, count_tasks (error->n, ROWS_PER_TASK), error_task, error);
+  sae_pool_run (pool, count_tasks (error->d, COLUMNS_PER_TASK), mean_task,
+      error);
+  for (gsize j = 0; j < error->d; j++) {
+    sum2 += error->m2[j];
+    mean2 += error->mean[j] * error->mean[j];
   }
-  for (gsize j = 0; j < d; j++) {
-    mean[j] /= (double) n;
-    mean2 += mean[j] * mean[j];
-  }
-  for (gsize r = 0; r < n; r++)
-    for (gsize j = 0; j < d; j++)
-      sum2 += (e[r * d + j] - mean[j]) * (e[r * d + j] - mean[j]);
-  return sum2 > LEAST_VARIANCE * (sum2 + (double) n * mean2) ? sum2 : 0;
+  return sum2 > LEAST_VARIANCE * (sum2 + (double) error->n * mean2) ? sum2 : 0;
 }
 
 /* Latents of the dead and the gradients of their error. */
@@ -167,7 +204,8 @@ sae_aux_k_compute (SaeAuxK *aux, const SaeGradients *main, const float *target,
   float *e = sae_scratch_reserve (&aux->scratch[ERROR], n * d, sizeof *e);
   float *e_hat =
       sae_scratch_reserve (&aux->scratch[E_HAT], n * d, sizeof *e_hat);
-  double *mean = sae_scratch_reserve (&aux->scratch[MEAN], d, sizeof *mean);
+  double *mean = sae_scratch_reserve (&aux->scratch[MEAN], 2 * d, sizeof *mean);
+  Error all = {target, x_hat, n, d, e, mean, mean ? mean + d : NULL};
   double variance;
 
   aux->loss = 0;
@@ -175,7 +213,7 @@ sae_aux_k_compute (SaeAuxK *aux, const SaeGradients *main, const float *target,
     return TRUE;
   if (!e || !e_hat || !mean || !gather_nets (aux, main->net, k))
     return fail_no_memory (aux, error);
-  variance = find_error (target, x_hat, n, d, e, mean);
+  variance = find_error (&all, aux->workspace->pool);
   if (!(variance > 0)) { /* rows are alike, or nothing is left over */
     aux->n_dead = 0;
     return TRUE;
