@@ -57,6 +57,9 @@ static const Level levels[] = {
 #ifdef SAE_HAVE_AVX512VNNI
     {&sae_kernels_avx512vnni, cpu_has_avx512vnni},
 #endif
+#ifdef SAE_HAVE_NEON
+    {&sae_kernels_neon, always},
+#endif
 };
 
 #define N_LEVELS (sizeof levels / sizeof levels[0])

@@ -60,7 +60,7 @@ typedef struct {
 #define SAE_BYTES_OFFSET 128
 
 typedef struct {
-  const char *name; /* "c", "avx2", "avx512", "avx512vnni" */
+  const char *name; /* "c", "avx2", "avx512", "avx512vnni", "neon" */
 
   /* Σ_j x[j]·w[j] */
   float (*dot) (const float *x, const float *w, size_t d);
@@ -189,3 +189,4 @@ extern const SaeKernels sae_kernels_c;
 extern const SaeKernels sae_kernels_avx2;
 extern const SaeKernels sae_kernels_avx512;
 extern const SaeKernels sae_kernels_avx512vnni;
+extern const SaeKernels sae_kernels_neon;

@@ -8,8 +8,25 @@
 
 #ifdef __x86_64__
 #include <xmmintrin.h>
-/* Masks, rounding, flush-to-zero and denormals-are-zero. */
-#define CONTROL_BITS 0xffc0u
+#endif
+
+/* How arithmetic behaves: masks, rounding, flush-to-zero; without the flags
+ * of what has happened. */
+#if defined __x86_64__
+static guint64
+control_bits (void)
+{
+  return _mm_getcsr () & 0xffc0u;
+}
+#elif defined __aarch64__
+static guint64
+control_bits (void)
+{
+  guint64 fpcr;
+
+  __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+  return fpcr;
+}
 #endif
 
 static const SaeKernels *
@@ -62,11 +79,8 @@ run_with (const char *value, const char *child)
 static void
 test_environment (void)
 {
-  const char *const names[] = {"c", "avx2", "avx512"};
-
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    if (find_level (names[i]))
-      run_with (names[i], "/kernels/levels/subprocess/as-named");
+  for (const SaeKernels *const *k = sae_kernels_available (); *k; k++)
+    run_with ((*k)->name, "/kernels/levels/subprocess/as-named");
 }
 
 static void
@@ -90,11 +104,11 @@ subprocess_best (void)
   g_assert_true (sae_kernels () == best_level ());
 }
 
-#ifdef __x86_64__
+#if defined __x86_64__ || defined __aarch64__
 static void
 check_control_bits (const Case *c)
 {
-  unsigned before = _mm_getcsr () & CONTROL_BITS;
+  guint64 before = control_bits ();
   g_auto (NoiseArray) x = noise_array (c->noise, c->kind, c->n, 0);
   g_auto (NoiseArray) y = noise_array (c->noise, c->kind, c->n, 0);
   SaeRowSums sums;
@@ -103,17 +117,17 @@ check_control_bits (const Case *c)
   c->kernels->add (x.values, y.values, c->n);
   c->kernels->scale (x.values, 0.5f, x.values, c->n);
   c->kernels->row_sums (x.values, y.values, c->n, &sums);
-  g_assert_cmphex (_mm_getcsr () & CONTROL_BITS, ==, before);
+  g_assert_cmphex (control_bits (), ==, before);
 }
 #endif
 
 static void
 test_control_bits (void)
 {
-#ifdef __x86_64__
+#if defined __x86_64__ || defined __aarch64__
   cases_run (check_control_bits);
 #else
-  g_test_skip ("only x86 has MXCSR");
+  g_test_skip ("neither MXCSR (x86) nor FPCR (aarch64) here");
 #endif
 }
 
