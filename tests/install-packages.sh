@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Installs the Debian packages that building and testing need; says which.
+# install-packages.sh [PACKAGE…]: installs the Debian packages named, or else all
+# that building and testing need; says which.
 set -u
 
 packages=(
@@ -14,6 +15,9 @@ packages=(
   python3-matplotlib python3-torch fonts-lato gjs
   clang-format
 )
+if [ $# -gt 0 ]; then
+  packages=("$@")
+fi
 
 if ! command -v apt-get > /dev/null; then
   echo 'No apt-get here. Install what these packages of Debian hold:'

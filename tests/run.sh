@@ -5,12 +5,13 @@ usage() {
 Usage: tests/run.sh [OPTION…]
 
 Runs every test: installs what is missing (Debian), checks the formatting,
-builds, runs the suite, and runs it again under the address and undefined
-behaviour sanitizers. The last line is "N passed, N failed, N skipped".
+builds, runs the suite, runs it again under the address and undefined behaviour
+sanitizers, and a part of it built for aarch64 under emulation. The last line is
+"N passed, N failed, N skipped".
 
   --no-install     install nothing, neither packages nor Python modules
   --no-sanitizers  leave out the build with sanitizers
-  --fast           no sanitizers and none of the slow tests
+  --fast           no sanitizers, no aarch64 and none of the slow tests
   --help           this text
 
 Environment:
@@ -31,7 +32,8 @@ sanitizers=yes
 suite_args=()
 extra_passed=0
 extra_failed=0
-failed_checks=()
+extra_skipped=0
+notes=()
 folders=()
 
 for option; do
@@ -58,21 +60,26 @@ say() {
 }
 
 count() { # count NAME STATUS: adds a check that is no test of meson's
-  if [ "$2" -eq 0 ]; then
-    extra_passed=$((extra_passed + 1))
-  else
-    extra_failed=$((extra_failed + 1))
-    failed_checks+=("$1")
-  fi
+  case $2 in
+    0) extra_passed=$((extra_passed + 1)) ;;
+    77)
+      extra_skipped=$((extra_skipped + 1))
+      notes+=("skipped: $1")
+      ;;
+    *)
+      extra_failed=$((extra_failed + 1))
+      notes+=("failed: $1")
+      ;;
+  esac
 }
 
 finish() {
   say 'Summary'
-  for name in "${failed_checks[@]}"; do
-    echo "failed: $name"
+  for note in "${notes[@]}"; do
+    echo "$note"
   done
   "$python" tests/summary.py --also "$extra_passed" "$extra_failed" \
-    "${folders[@]}"
+    "$extra_skipped" "${folders[@]}"
   exit $?
 }
 
@@ -86,6 +93,18 @@ check_format() {
   find src plugin tests examples -name '*.[ch]' -print0 |
     xargs -0 -r clang-format --dry-run -Werror
   count 'formatting (clang-format -i FILE mends it)' $?
+}
+
+# The other architecture, as one check.
+check_aarch64() {
+  say 'Testing for aarch64'
+  local options=() log=$build/aarch64-run.log status reason
+  [ "$install" = yes ] || options=(--no-install)
+  mkdir -p "$build"
+  bash tests/run-aarch64.sh "${options[@]}" 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  reason=$(sed -n 's/^Not run: /: /p' "$log")
+  count "aarch64 (tests/run-aarch64.sh)$reason" "$status"
 }
 
 # Configures, builds and tests one build folder. A folder that does not build
@@ -138,5 +157,8 @@ if [ "$sanitizers" = yes ]; then
   # A leak that g-ir-scanner's helper has at exit is not ours to judge.
   ASAN_OPTIONS=detect_leaks=0 run_build sanitized --buildtype=debugoptimized \
     -Db_sanitize=address,undefined -Db_lundef=false -- -t 5
+fi
+if [ ${#suite_args[@]} -eq 0 ]; then
+  check_aarch64
 fi
 finish

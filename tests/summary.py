@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Counts what meson's tests found in one build folder or several.
 
-Usage: summary.py [--also PASSED FAILED] BUILD-FOLDER...
+Usage: summary.py [--also PASSED FAILED SKIPPED] BUILD-FOLDER...
 
 Each line of TAP is a test of its own; a program that speaks no TAP is one.
 Names what failed and why something was skipped; the last line is
@@ -76,11 +76,11 @@ def read_build(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--also", nargs=2, type=int, default=(0, 0))
+    parser.add_argument("--also", nargs=3, type=int, default=(0, 0, 0))
     parser.add_argument("folders", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     count = collections.Counter(
-        passed=options.also[0], failed=options.also[1], skipped=0
+        dict(zip(("passed", "failed", "skipped"), options.also))
     )
     for folder in options.folders:
         cases = read_build(folder)
