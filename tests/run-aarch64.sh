@@ -31,6 +31,7 @@ install=yes
 # minutes under emulation.
 tests=(
   kernels-products kernels-elementwise kernels-gemm kernels-levels
+  kernels-screening
   model-decode model-saelens-goldens model-select
   trainer-gradients trainer-goldens trainer-rules
 )

@@ -316,6 +316,35 @@ store_rows (uint8_t *block, size_t i, const int8_t *q, size_t d)
     to[j] = (uint8_t) (q[j] + SAE_BYTES_OFFSET);
 }
 
+static inline void
+plain_dots_s16 (const int16_t *x, size_t ld_x, size_t n_x,
+    const uint8_t *blocks, size_t n_blocks, size_t d, int16_t *scratch,
+    int32_t *out, size_t ld_out)
+{
+  for (size_t r = 0; r < n_x; r++)
+    for (size_t i = 0; i < n_blocks * SAE_BYTES_LATENTS; i++) {
+      uint32_t sum = 0;
+      for (size_t j = 0; j < d; j++)
+        sum += (uint32_t) (x[r * ld_x + j] *
+                           (blocks[i * d + j] - SAE_BYTES_OFFSET));
+      out[r * ld_out + i] = (int32_t) sum;
+    }
+}
+
+static inline void
+plain_dots_s8 (const int8_t *x, size_t ld_x, size_t n_x, const uint8_t *blocks,
+    size_t n_blocks, size_t d, int32_t *out, size_t ld_out)
+{
+  for (size_t r = 0; r < n_x; r++)
+    for (size_t i = 0; i < n_blocks * SAE_BYTES_LATENTS; i++) {
+      uint32_t sum = 0;
+      for (size_t j = 0; j < d; j++)
+        sum += (uint32_t) (x[r * ld_x + j] *
+                           (blocks[i * d + j] - SAE_BYTES_OFFSET));
+      out[r * ld_out + i] = (int32_t) sum;
+    }
+}
+
 static inline size_t
 select_screened (const int32_t *scores, const SaeScreenedRow *row,
     const SaeScreenedLatents *latents, size_t first, size_t n, uint32_t base,

@@ -34,34 +34,6 @@ dots_at (const float *x, const float *rows, size_t ld, const uint32_t *index,
     out[i] = dot (x, rows + index[i] * ld, d);
 }
 
-static void
-dots_s16 (const int16_t *x, size_t ld_x, size_t n_x, const uint8_t *blocks,
-    size_t n_blocks, size_t d, int16_t *scratch, int32_t *out, size_t ld_out)
-{
-  for (size_t r = 0; r < n_x; r++)
-    for (size_t i = 0; i < n_blocks * SAE_BYTES_LATENTS; i++) {
-      uint32_t sum = 0;
-      for (size_t j = 0; j < d; j++)
-        sum += (uint32_t) (x[r * ld_x + j] *
-                           (blocks[i * d + j] - SAE_BYTES_OFFSET));
-      out[r * ld_out + i] = (int32_t) sum;
-    }
-}
-
-static void
-dots_s8 (const int8_t *x, size_t ld_x, size_t n_x, const uint8_t *blocks,
-    size_t n_blocks, size_t d, int32_t *out, size_t ld_out)
-{
-  for (size_t r = 0; r < n_x; r++)
-    for (size_t i = 0; i < n_blocks * SAE_BYTES_LATENTS; i++) {
-      uint32_t sum = 0;
-      for (size_t j = 0; j < d; j++)
-        sum += (uint32_t) (x[r * ld_x + j] *
-                           (blocks[i * d + j] - SAE_BYTES_OFFSET));
-      out[r * ld_out + i] = (int32_t) sum;
-    }
-}
-
 static size_t
 select_screened_c (const int32_t *scores, const SaeScreenedRow *row,
     const SaeScreenedLatents *latents, size_t n, uint32_t base,
@@ -79,8 +51,8 @@ const SaeKernels sae_kernels_c = {
     .combine = combine,
     .select_above = select_above,
     .store_bytes = store_rows,
-    .dots_s16 = dots_s16,
-    .dots_s8 = dots_s8,
+    .dots_s16 = plain_dots_s16,
+    .dots_s8 = plain_dots_s8,
     .s8_limit = 127,
     .s8_cost = 0.25f,
     .s16_cost = 0.5f,

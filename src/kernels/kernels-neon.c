@@ -243,11 +243,88 @@ select_above_neon (const float *scores, size_t n, float threshold,
                      base + (uint32_t) j, out_index + count, out_value + count);
 }
 
+static void
+dots_at (const float *x, const float *rows, size_t ld, const uint32_t *index,
+    size_t n, size_t d, float *out)
+{
+  for (size_t i = 0; i < n; i++)
+    out[i] = dot (x, rows + index[i] * ld, d);
+}
+
+/* --- screening ------------------------------------------------------------ */
+
+/* Adds sixteen products: two of them fit 16 bits, 2·127·127 < 2^15. */
+static inline int32x4_t
+sum_s8 (int32x4_t sum, int8x16_t x, int8x16_t w)
+{
+  int16x8_t pairs = vmull_s8 (vget_low_s8 (x), vget_low_s8 (w));
+
+  return vpadalq_s16 (sum, vmlal_high_s8 (pairs, x, w));
+}
+
+/* Four rows against one latent, whose bytes are read once for them. */
+static inline void
+dots_s8_4x1 (const int8_t *const *x, const uint8_t *w, size_t d,
+    int32_t *const *out)
+{
+  const uint8x16_t offset = vdupq_n_u8 (SAE_BYTES_OFFSET);
+  int32x4_t s0 = vdupq_n_s32 (0), s1 = s0, s2 = s0, s3 = s0;
+
+  for (size_t j = 0; j < d; j += 16) {
+    int8x16_t wj = vreinterpretq_s8_u8 (veorq_u8 (vld1q_u8 (w + j), offset));
+    s0 = sum_s8 (s0, vld1q_s8 (x[0] + j), wj);
+    s1 = sum_s8 (s1, vld1q_s8 (x[1] + j), wj);
+    s2 = sum_s8 (s2, vld1q_s8 (x[2] + j), wj);
+    s3 = sum_s8 (s3, vld1q_s8 (x[3] + j), wj);
+  }
+  *out[0] = vaddvq_s32 (s0);
+  *out[1] = vaddvq_s32 (s1);
+  *out[2] = vaddvq_s32 (s2);
+  *out[3] = vaddvq_s32 (s3);
+}
+
+/* Rows past the last are the last once more, with the same result. */
+static void
+dots_s8 (const int8_t *x, size_t ld_x, size_t n_x, const uint8_t *blocks,
+    size_t n_blocks, size_t d, int32_t *out, size_t ld_out)
+{
+  for (size_t r = 0; r < n_x; r += 4)
+    for (size_t i = 0; i < n_blocks * SAE_BYTES_LATENTS; i++) {
+      const int8_t *rows[4];
+      int32_t *to[4];
+      for (size_t p = 0; p < 4; p++) {
+        size_t at = r + p < n_x ? r + p : n_x - 1;
+        rows[p] = x + at * ld_x;
+        to[p] = out + at * ld_out + i;
+      }
+      dots_s8_4x1 (rows, blocks + i * d, d, to);
+    }
+}
+
+static size_t
+select_screened_neon (const int32_t *scores, const SaeScreenedRow *row,
+    const SaeScreenedLatents *latents, size_t n, uint32_t base,
+    uint32_t *out_index, float *out_lower, float *out_upper)
+{
+  return select_screened (scores, row, latents, 0, n, base, out_index,
+      out_lower, out_upper);
+}
+
+/* Products of 16 bits are no quicker than those of floats here, so that
+ * precision is never chosen. */
 const SaeKernels sae_kernels_neon = {
     .name = "neon",
     .dot = dot,
     .dots = dots,
+    .dots_at = dots_at,
     .combine = combine_neon,
     .select_above = select_above_neon,
+    .store_bytes = store_rows,
+    .dots_s16 = plain_dots_s16,
+    .dots_s8 = dots_s8,
+    .s8_limit = 127,
+    .s8_cost = 0.75f,
+    .s16_cost = 1.0f,
+    .select_screened = select_screened_neon,
     SAE_ELEMENTWISE_ENTRIES,
 };
