@@ -13,7 +13,7 @@ packages=(
   libjansson-dev libopenblas-dev
   python3 python3-gi python3-numpy python3-venv locales
   python3-matplotlib python3-torch fonts-lato gjs
-  clang-format
+  clang-format valgrind
 )
 if [ $# -gt 0 ]; then
   packages=("$@")
