@@ -78,6 +78,12 @@ quantile (GArray *seconds, double share)
 }
 
 double
+bench_median (GArray *values)
+{
+  return quantile (values, 0.5);
+}
+
+double
 bench_times_min (const BenchTimes *times)
 {
   return quantile (times->wall, 0);

@@ -16,6 +16,9 @@ BenchTime bench_now (void);
 /* Adds to @sum what has passed since @start. */
 void bench_add_since (BenchTime *sum, BenchTime start);
 
+/* Of doubles. */
+double bench_median (GArray *values);
+
 /* Times of all measured passes. */
 typedef struct {
   GArray *wall, *cpu; /* double */
