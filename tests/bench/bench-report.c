@@ -205,6 +205,8 @@ bench_report_new (const char *library, const char *what,
   json_object_set_new (report, "library", json_string (library));
   json_object_set_new (report, "work", json_string (bench_options.work));
   json_object_set_new (report, "what", json_string (what));
+  json_object_set_new (report, "model",
+      bench_options.model ? json_string (bench_options.model) : json_null ());
   add_sizes (report);
   add_times (report, times, n_rows);
   add_machine (report);
