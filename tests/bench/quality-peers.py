@@ -15,15 +15,8 @@ better one, until as many latents are active on held-out rows. sparsify trains
 its coder by Adam with its schedule: warm-up over min(1,000, steps / 10), then
 linearly to 0.
 
-SAELens is in the Python that tests/peers/prepare-python.sh makes. sparsify
-needs an environment on top of that one:
-
-  peers=$(bash tests/peers/prepare-python.sh --path)
-  "$peers" -m venv .venv-bench
-  "$peers" -c 'import site; print(site.getsitepackages()[0])' \\
-    > $(echo .venv-bench/lib/python3*/site-packages)/peers.pth
-  .venv-bench/bin/pip install --no-deps eai-sparsify==1.3.3 einops natsort \\
-    accelerate schedulefree
+SAELens is in the Python that tests/peers/prepare-python.sh makes, sparsify in
+the one that prepare-libraries.sh makes on top of it.
 """
 
 import argparse
