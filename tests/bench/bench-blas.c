@@ -49,7 +49,11 @@ open_openblas (guint n_threads, GError **error)
       {"openblas_get_config", &get_config},
       {NULL},
   };
+  g_autofree char *n = g_strdup_printf ("%u", n_threads);
 
+  /* Else it starts one for each processor when it is loaded, and those that
+   * are too many spin for a while. */
+  g_setenv ("OPENBLAS_NUM_THREADS", n, TRUE);
   if (!open_library ("libopenblas.so.0", symbols, error))
     return FALSE;
   set_num_threads ((int) n_threads);
