@@ -230,24 +230,28 @@ all_finite (const float *x, size_t n)
 
 /* --- screening ------------------------------------------------------------ */
 
+/* Of numbers without a sign, the larger has the larger bits. */
+static inline int32_t
+magnitude_bits (float y)
+{
+  int32_t bits;
+
+  memcpy (&bits, &y, sizeof bits);
+  return bits & 0x7fffffff;
+}
+
 static float
 largest_product (const float *restrict x, const float *restrict factors,
     size_t n)
 {
-  float lane[16] = {0}, largest = 0;
-  size_t j = 0;
+  int32_t bits = 0;
+  float largest;
 
-  for (; j + 16 <= n; j += 16)
-    for (int i = 0; i < 16; i++) {
-      float y = fabsf (x[j + i] * factors[j + i]);
-      lane[i] = y > lane[i] ? y : lane[i];
-    }
-  for (; j < n; j++) {
-    float y = fabsf (x[j] * factors[j]);
-    largest = y > largest ? y : largest;
+  for (size_t j = 0; j < n; j++) {
+    int32_t here = magnitude_bits (x[j] * factors[j]);
+    bits = here > bits ? here : bits;
   }
-  for (int i = 0; i < 16; i++)
-    largest = lane[i] > largest ? lane[i] : largest;
+  memcpy (&largest, &bits, sizeof largest);
   return largest;
 }
 
@@ -282,7 +286,7 @@ add_lanes16 (float *lane)
 }
 
 #define DEFINE_ROUND(name, type)                                               \
-  static void name (const float *x, const float *factors, size_t n,            \
+  static inline void name (const float *x, const float *factors, size_t n,     \
       float inv_scale, type *q, SaeRoundedSums *sums)                          \
   {                                                                            \
     RoundedLanes lanes = {{0}, {0}};                                           \
@@ -372,5 +376,4 @@ select_screened (const int32_t *scores, const SaeScreenedRow *row,
   .add_scaled = add_scaled, .blend = blend, .scale = scale,                    \
   .scaled_difference = scaled_difference, .adam = adam, .momentum = momentum,  \
   .signum = signum, .row_sums = row_sums, .welford = welford,                  \
-  .all_finite = all_finite, .largest_product = largest_product,                \
-  .round_s16 = round_s16, .round_s8 = round_s8
+  .all_finite = all_finite, .largest_product = largest_product

@@ -405,6 +405,91 @@ dots_s8 (const int8_t *x, size_t ld_x, size_t n_x, const uint8_t *blocks,
   }
 }
 
+/* Sixteen numbers, in two registers each. */
+typedef struct {
+  Lanes q2, r2;
+} Rounded;
+
+static inline __m256i
+round_8 (const float *x, const float *factors, __m256 inv, __m256 *q2,
+    __m256 *r2)
+{
+  const __m256 rounder = _mm256_set1_ps (ROUNDER);
+  __m256 y = _mm256_mul_ps (_mm256_mul_ps (_mm256_loadu_ps (x),
+                                _mm256_loadu_ps (factors)),
+      inv);
+  __m256 q = _mm256_sub_ps (_mm256_add_ps (y, rounder), rounder);
+  __m256 r = _mm256_sub_ps (y, q);
+
+  *q2 = _mm256_fmadd_ps (q, q, *q2);
+  *r2 = _mm256_fmadd_ps (r, r, *r2);
+  return _mm256_cvtps_epi32 (q);
+}
+
+/* Sixteen of them in 16 bits. */
+static inline __m256i
+round_two (const float *x, const float *factors, __m256 inv, Rounded *sums)
+{
+  __m256i lo = round_8 (x, factors, inv, &sums->q2.lo, &sums->r2.lo);
+  __m256i hi = round_8 (x + 8, factors + 8, inv, &sums->q2.hi, &sums->r2.hi);
+
+  return _mm256_permute4x64_epi64 (_mm256_packs_epi32 (lo, hi), 0xd8);
+}
+
+/* The numbers past @at, and the sums of all. */
+static inline void
+round_rest (const float *x, const float *factors, size_t n, size_t at,
+    float inv_scale, int32_t *rest, const Rounded *rounded,
+    SaeRoundedSums *sums)
+{
+  RoundedLanes lanes;
+
+  _mm256_storeu_ps (lanes.q2, rounded->q2.lo);
+  _mm256_storeu_ps (lanes.q2 + 8, rounded->q2.hi);
+  _mm256_storeu_ps (lanes.r2, rounded->r2.lo);
+  _mm256_storeu_ps (lanes.r2 + 8, rounded->r2.hi);
+  round_16 (x + at, factors + at, n - at, inv_scale, rest, &lanes);
+  sums->q2 = add_lanes16 (lanes.q2);
+  sums->r2 = add_lanes16 (lanes.r2);
+}
+
+static void
+round_s8_avx2 (const float *x, const float *factors, size_t n, float inv_scale,
+    int8_t *q, SaeRoundedSums *sums)
+{
+  const __m256 inv = _mm256_set1_ps (inv_scale);
+  Rounded rounded = {lanes_zero (), lanes_zero ()};
+  int32_t rest[16] = {0};
+  size_t j = 0;
+
+  for (; j + 16 <= n; j += 16) {
+    __m256i wide = round_two (x + j, factors + j, inv, &rounded);
+    _mm_storeu_si128 ((__m128i *) (q + j),
+        _mm_packs_epi16 (_mm256_castsi256_si128 (wide),
+            _mm256_extracti128_si256 (wide, 1)));
+  }
+  round_rest (x, factors, n, j, inv_scale, rest, &rounded, sums);
+  for (size_t i = j; i < n || i % SAE_BYTES_STEP; i++)
+    q[i] = (int8_t) (i < n ? rest[i - j] : 0);
+}
+
+static void
+round_s16_avx2 (const float *x, const float *factors, size_t n, float inv_scale,
+    int16_t *q, SaeRoundedSums *sums)
+{
+  const __m256 inv = _mm256_set1_ps (inv_scale);
+  Rounded rounded = {lanes_zero (), lanes_zero ()};
+  int32_t rest[16] = {0};
+  size_t j = 0;
+
+  for (; j + 16 <= n; j += 16)
+    _mm256_storeu_si256 ((__m256i *) (q + j),
+        round_two (x + j, factors + j, inv, &rounded));
+  round_rest (x, factors, n, j, inv_scale, rest, &rounded, sums);
+  for (size_t i = j; i < n || i % SAE_BYTES_STEP; i++)
+    q[i] = (int16_t) (i < n ? rest[i - j] : 0);
+}
+
 static size_t
 select_screened_avx2 (const int32_t *scores, const SaeScreenedRow *row,
     const SaeScreenedLatents *latents, size_t n, uint32_t base,
@@ -454,6 +539,8 @@ const SaeKernels sae_kernels_avx2 = {
     .dots_at = dots_at,
     .combine = combine_avx2,
     .select_above = select_above_avx2,
+    .round_s16 = round_s16_avx2,
+    .round_s8 = round_s8_avx2,
     .store_bytes = store_rows,
     .dots_s16 = dots_s16,
     .dots_s8 = dots_s8,

@@ -282,6 +282,71 @@ store_bytes (uint8_t *block, size_t i, const int8_t *q, size_t d)
   }
 }
 
+typedef struct {
+  __m512 q2, r2;
+} Rounded;
+
+/* Of @valid lanes; the others are 0 and add nothing. */
+static inline __m512i
+round_lanes (const float *x, const float *factors, __mmask16 valid, __m512 inv,
+    Rounded *sums)
+{
+  const __m512 rounder = _mm512_set1_ps (ROUNDER);
+  __m512 y = _mm512_mul_ps (_mm512_mul_ps (load_tail (x, valid),
+                                load_tail (factors, valid)),
+      inv);
+  __m512 q = _mm512_sub_ps (_mm512_add_ps (y, rounder), rounder);
+  __m512 r = _mm512_sub_ps (y, q);
+
+  sums->q2 = _mm512_fmadd_ps (q, q, sums->q2);
+  sums->r2 = _mm512_fmadd_ps (r, r, sums->r2);
+  return _mm512_cvtps_epi32 (q);
+}
+
+static inline void
+add_rounded (const Rounded *rounded, SaeRoundedSums *sums)
+{
+  float lanes[16];
+
+  _mm512_storeu_ps (lanes, rounded->q2);
+  sums->q2 = add_lanes16 (lanes);
+  _mm512_storeu_ps (lanes, rounded->r2);
+  sums->r2 = add_lanes16 (lanes);
+}
+
+/* Lanes past @n give the zeros that fill the row up. */
+#define ROUND_ROW(STORE)                                                       \
+  do {                                                                         \
+    const __m512 inv = _mm512_set1_ps (inv_scale);                             \
+    Rounded rounded = {_mm512_setzero_ps (), _mm512_setzero_ps ()};            \
+    for (size_t j = 0; j < n || j % SAE_BYTES_STEP; j += 16) {                 \
+      __mmask16 valid = n >= j + 16 ? 0xffff                                   \
+                        : n > j     ? (__mmask16) ((1u << (n - j)) - 1)        \
+                                    : 0;                                           \
+      STORE (q + j, round_lanes (x + j, factors + j, valid, inv, &rounded));   \
+    }                                                                          \
+    add_rounded (&rounded, sums);                                              \
+  } while (0)
+
+#define STORE_S8(p, q)                                                         \
+  _mm_storeu_si128 ((__m128i *) (p), _mm512_cvtepi32_epi8 (q))
+#define STORE_S16(p, q)                                                        \
+  _mm256_storeu_si256 ((__m256i *) (p), _mm512_cvtepi32_epi16 (q))
+
+static void
+round_s8_avx512 (const float *x, const float *factors, size_t n,
+    float inv_scale, int8_t *q, SaeRoundedSums *sums)
+{
+  ROUND_ROW (STORE_S8);
+}
+
+static void
+round_s16_avx512 (const float *x, const float *factors, size_t n,
+    float inv_scale, int16_t *q, SaeRoundedSums *sums)
+{
+  ROUND_ROW (STORE_S16);
+}
+
 #ifdef __AVX512VNNI__
 #define S8_LIMIT 127
 #define SUM_S8(s, w, x) _mm512_dpbusd_epi32 (s, w, x)
@@ -557,6 +622,8 @@ const SaeKernels KERNELS = {
     .dots_at = dots_at,
     .combine = combine_avx512,
     .select_above = select_above_avx512,
+    .round_s16 = round_s16_avx512,
+    .round_s8 = round_s8_avx512,
     .store_bytes = store_bytes,
     .dots_s16 = dots_s16,
     .dots_s8 = dots_s8,

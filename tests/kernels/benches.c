@@ -112,11 +112,83 @@ call_all_finite (const SaeKernels *k, Arrays *a)
   sink = (float) k->all_finite (a->x, N_FLAT);
 }
 
+static void
+call_dots_at (const SaeKernels *k, Arrays *a)
+{
+  k->dots_at (a->x, a->w, D, a->index, N_ROWS, D, a->out);
+}
+
+static void
+call_largest_product (const SaeKernels *k, Arrays *a)
+{
+  sink = k->largest_product (a->x, a->w, N_FLAT);
+}
+
+static void
+call_round_s8 (const SaeKernels *k, Arrays *a)
+{
+  SaeRoundedSums sums;
+
+  k->round_s8 (a->x, a->w, N_FLAT, 127, a->q8, &sums);
+  sink = sums.q2;
+}
+
+static void
+call_round_s16 (const SaeKernels *k, Arrays *a)
+{
+  SaeRoundedSums sums;
+
+  k->round_s16 (a->x, a->w, N_FLAT, 32767, a->q16, &sums);
+  sink = sums.q2;
+}
+
+static void
+call_store_bytes (const SaeKernels *k, Arrays *a)
+{
+  for (gsize i = 0; i < N_ROWS; i++)
+    k->store_bytes (a->bytes + i / SAE_BYTES_LATENTS * SAE_BYTES_LATENTS * D,
+        i % SAE_BYTES_LATENTS, a->q8 + i * D, D);
+}
+
+static void
+call_dots_s8 (const SaeKernels *k, Arrays *a)
+{
+  k->dots_s8 (a->q8, D, N_ROWS, a->bytes, N_ROWS / SAE_BYTES_LATENTS, D,
+      a->scores, N_ROWS);
+}
+
+static void
+call_dots_s16 (const SaeKernels *k, Arrays *a)
+{
+  k->dots_s16 (a->q16, D, N_ROWS, a->bytes, N_ROWS / SAE_BYTES_LATENTS, D,
+      a->wide, a->scores, N_ROWS);
+}
+
+/* Hardly anything is above, as in most blocks. */
+static void
+call_select_screened (const SaeKernels *k, Arrays *a)
+{
+  const SaeScreenedRow row = {1e-6f, 1e-3f, 1e-3f, 1.0f};
+  const SaeScreenedLatents latents = {a->x, a->w, a->w, a->w, a->w, NULL};
+
+  sink = (float) k->select_screened (a->scores, &row, &latents, N_ROWS * N_ROWS,
+      0, (guint32 *) a->m, a->out, a->upper);
+}
+
 #define FLAT 1e-9 * N_FLAT, "Gvalue/s"
 
 const Bench benches[] = {
     {"dot", 2e-9 * D, "GFLOP/s", call_dot},
     {"dots", 2e-9 * D *N_ROWS *N_ROWS, "GFLOP/s", call_dots},
+    {"dots_at", 2e-9 * D *N_ROWS, "GFLOP/s", call_dots_at},
+    {"largest_product", FLAT, call_largest_product},
+    {"round_s8", FLAT, call_round_s8},
+    {"round_s16", FLAT, call_round_s16},
+    {"store_bytes", 1e-9 * D *N_ROWS, "Gvalue/s", call_store_bytes},
+    {"dots_s8", 2e-9 * D *N_ROWS *N_ROWS, "GOP/s", call_dots_s8},
+    {"dots_s16", 2e-9 * D *N_ROWS *N_ROWS, "GOP/s", call_dots_s16},
+    {"select_screened", 1e-9 * N_ROWS *N_ROWS, "Gvalue/s",
+        call_select_screened},
     {"combine", 2e-9 * D *K, "GFLOP/s", call_combine},
     {"select_above", FLAT, call_select_above},
     {"select_above_each", FLAT, call_select_above_each},
@@ -147,9 +219,19 @@ arrays_new (void)
       .v = g_new0 (float, 2 * N_FLAT),
       .mean = g_new0 (double, N_FLAT),
       .m2 = g_new0 (double, N_FLAT),
+      .upper = g_new0 (float, 2 * N_FLAT),
+      .q8 = g_new0 (gint8, 2 * N_FLAT),
+      .q16 = g_new0 (gint16, 2 * N_FLAT),
+      .wide = g_aligned_alloc0 (SAE_BYTES_LATENTS * D, sizeof (gint16), 64),
+      .bytes = g_aligned_alloc0 (N_ROWS * D, 1, 64),
+      .scores = g_new0 (gint32, N_ROWS * N_ROWS),
       .threshold = 0.98f, /* one in a hundred is above, as in training */
   };
 
+  for (gsize i = 0; i < N_ROWS * D; i++) {
+    a.q8[i] = (gint8) ((gint) noise_below (&noise, 129) - 64);
+    a.q16[i] = (gint16) noise_bits (&noise);
+  }
   for (guint i = 0; i < N_ROWS; i++)
     a.index[i] = noise_below (&noise, N_ROWS);
   return a;
@@ -165,4 +247,10 @@ arrays_free (Arrays *a)
   g_free (a->v);
   g_free (a->mean);
   g_free (a->m2);
+  g_free (a->upper);
+  g_free (a->q8);
+  g_free (a->q16);
+  g_aligned_free (a->wide);
+  g_aligned_free (a->bytes);
+  g_free (a->scores);
 }

@@ -15,8 +15,13 @@
 
 /* What the calls work on; any of them may change what is not const. */
 typedef struct {
-  float *x, *w, *out, *m, *v; /* [2 * N_FLAT] */
-  double *mean, *m2;          /* [N_FLAT] */
+  float *x, *w, *out, *m, *v, *upper; /* [2 * N_FLAT] */
+  double *mean, *m2;                  /* [N_FLAT] */
+  gint8 *q8;                          /* [2 * N_FLAT] */
+  gint16 *q16;                        /* [2 * N_FLAT] */
+  gint16 *wide;                       /* [SAE_BYTES_LATENTS, D] */
+  guint8 *bytes;                      /* [N_ROWS, D] */
+  gint32 *scores;                     /* [N_ROWS, N_ROWS] */
   guint32 index[N_ROWS];
   float threshold;
 } Arrays;
