@@ -55,7 +55,7 @@ select_above (const float *scores, size_t n, float threshold, uint32_t base,
   return count;
 }
 
-static size_t
+static inline size_t
 select_above_each (const float *scores, const float *thresholds, size_t n,
     uint32_t base, uint32_t *out_index, float *out_value)
 {
@@ -372,8 +372,8 @@ select_screened (const int32_t *scores, const SaeScreenedRow *row,
 
 /* Table entries that every level takes from here. */
 #define SAE_ELEMENTWISE_ENTRIES                                                \
-  .select_above_each = select_above_each, .add = add, .subtract = subtract,    \
-  .add_scaled = add_scaled, .blend = blend, .scale = scale,                    \
-  .scaled_difference = scaled_difference, .adam = adam, .momentum = momentum,  \
-  .signum = signum, .row_sums = row_sums, .welford = welford,                  \
-  .all_finite = all_finite, .largest_product = largest_product
+  .add = add, .subtract = subtract, .add_scaled = add_scaled, .blend = blend,  \
+  .scale = scale, .scaled_difference = scaled_difference, .adam = adam,        \
+  .momentum = momentum, .signum = signum, .row_sums = row_sums,                \
+  .welford = welford, .all_finite = all_finite,                                \
+  .largest_product = largest_product

@@ -234,7 +234,43 @@ combine_avx2 (float *y, size_t d, const float *values, const uint32_t *index,
     combine (y + j, d - j, values, index, n, rows + j, ld);
 }
 
-/* Most blocks have nothing above a settled threshold: look at eight at once. */
+/* For every mask of eight, a byte each of the places of its ones, which come
+ * first then. */
+static uint64_t places[256];
+
+void
+sae_kernels_avx2_prepare (void)
+{
+  for (unsigned mask = 0; mask < 256; mask++) {
+    unsigned shift = 0;
+    places[mask] = 0;
+    for (unsigned ones = mask; ones; ones &= ones - 1, shift += 8)
+      places[mask] |= (uint64_t) __builtin_ctz (ones) << shift;
+  }
+}
+
+static inline __m256i
+places_of (unsigned mask)
+{
+  return _mm256_cvtepu8_epi32 (
+      _mm_loadl_epi64 ((const __m128i *) &places[mask]));
+}
+
+/* Appends those of eight scores that @mask has; all eight places are
+ * written. */
+static inline size_t
+append_8 (__m256 scores, unsigned mask, uint32_t base, uint32_t *out_index,
+    float *out_value)
+{
+  const __m256i at = places_of (mask);
+
+  _mm256_storeu_si256 ((__m256i *) out_index,
+      _mm256_add_epi32 (at, _mm256_set1_epi32 ((int) base)));
+  _mm256_storeu_ps (out_value, _mm256_permutevar8x32_ps (scores, at));
+  return (size_t) __builtin_popcount (mask);
+}
+
+/* Most blocks have nothing above a settled threshold. */
 static size_t
 select_above_avx2 (const float *scores, size_t n, float threshold,
     uint32_t base, uint32_t *out_index, float *out_value)
@@ -244,15 +280,34 @@ select_above_avx2 (const float *scores, size_t n, float threshold,
 
   for (; j + 8 <= n; j += 8) {
     __m256 s = _mm256_loadu_ps (scores + j);
-    unsigned above =
+    unsigned mask =
         (unsigned) _mm256_movemask_ps (_mm256_cmp_ps (s, limit, _CMP_GT_OQ));
-    for (; above; above &= above - 1) {
-      unsigned at = (unsigned) __builtin_ctz (above);
-      out_index[count] = base + (uint32_t) j + at;
-      out_value[count++] = scores[j + at];
-    }
+    if (mask)
+      count += append_8 (s, mask, base + (uint32_t) j, out_index + count,
+          out_value + count);
   }
   return count + select_above (scores + j, n - j, threshold,
+                     base + (uint32_t) j, out_index + count, out_value + count);
+}
+
+/* The larger of 0 and NaN is NaN where that comes second. */
+static size_t
+select_above_each_avx2 (const float *scores, const float *thresholds, size_t n,
+    uint32_t base, uint32_t *out_index, float *out_value)
+{
+  size_t count = 0, j = 0;
+
+  for (; j + 8 <= n; j += 8) {
+    __m256 s = _mm256_loadu_ps (scores + j);
+    __m256 limit =
+        _mm256_max_ps (_mm256_setzero_ps (), _mm256_loadu_ps (thresholds + j));
+    unsigned mask =
+        (unsigned) _mm256_movemask_ps (_mm256_cmp_ps (s, limit, _CMP_GT_OQ));
+    if (mask)
+      count += append_8 (s, mask, base + (uint32_t) j, out_index + count,
+          out_value + count);
+  }
+  return count + select_above_each (scores + j, thresholds + j, n - j,
                      base + (uint32_t) j, out_index + count, out_value + count);
 }
 
@@ -518,15 +573,13 @@ select_screened_avx2 (const int32_t *scores, const SaeScreenedRow *row,
     if (l->floor)
       mask &= (unsigned) _mm256_movemask_ps (
           _mm256_cmp_ps (upper, _mm256_loadu_ps (l->floor + j), _CMP_GT_OQ));
-    float lowers[8], uppers[8];
-    _mm256_storeu_ps (lowers, _mm256_sub_ps (f, e));
-    _mm256_storeu_ps (uppers, upper);
-    for (; mask; mask &= mask - 1) {
-      unsigned at = (unsigned) __builtin_ctz (mask);
-      out_index[count] = base + (uint32_t) j + at;
-      out_lower[count] = lowers[at];
-      out_upper[count++] = uppers[at];
-    }
+    const __m256i at = places_of (mask);
+    _mm256_storeu_si256 ((__m256i *) (out_index + count),
+        _mm256_add_epi32 (at, _mm256_set1_epi32 ((int) (base + (uint32_t) j))));
+    _mm256_storeu_ps (out_lower + count,
+        _mm256_permutevar8x32_ps (_mm256_sub_ps (f, e), at));
+    _mm256_storeu_ps (out_upper + count, _mm256_permutevar8x32_ps (upper, at));
+    count += (size_t) __builtin_popcount (mask);
   }
   return count + select_screened (scores, row, latents, j, n, base,
                      out_index + count, out_lower + count, out_upper + count);
@@ -539,6 +592,7 @@ const SaeKernels sae_kernels_avx2 = {
     .dots_at = dots_at,
     .combine = combine_avx2,
     .select_above = select_above_avx2,
+    .select_above_each = select_above_each_avx2,
     .round_s16 = round_s16_avx2,
     .round_s8 = round_s8_avx2,
     .store_bytes = store_rows,

@@ -189,28 +189,60 @@ combine_avx512 (float *y, size_t d, const float *values, const uint32_t *index,
     combine (y + j, d - j, values, index, n, rows + j, ld);
 }
 
+/* Appends those of sixteen scores that @above has. Compressed in registers:
+ * storing compressed is slow on Zen 4. */
+static inline size_t
+append_16 (__m512 scores, __mmask16 above, uint32_t base, uint32_t *out_index,
+    float *out_value)
+{
+  const __m512i place = _mm512_add_epi32 (_mm512_set1_epi32 ((int) base),
+      _mm512_setr_epi32 (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+
+  _mm512_storeu_ps (out_value, _mm512_maskz_compress_ps (above, scores));
+  _mm512_storeu_si512 (out_index, _mm512_maskz_compress_epi32 (above, place));
+  return (size_t) __builtin_popcount (above);
+}
+
+static inline __mmask16
+valid_lanes (size_t n, size_t j)
+{
+  return n - j >= 16 ? 0xffff : (__mmask16) ((1u << (n - j)) - 1);
+}
+
 static size_t
 select_above_avx512 (const float *scores, size_t n, float threshold,
     uint32_t base, uint32_t *out_index, float *out_value)
 {
   const __m512 limit = _mm512_set1_ps (threshold);
-  const __m512i step = _mm512_set1_epi32 (16);
-  __m512i place = _mm512_add_epi32 (_mm512_set1_epi32 ((int) base),
-      _mm512_setr_epi32 (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
   size_t count = 0;
 
   for (size_t j = 0; j < n; j += 16) {
-    __mmask16 valid = n - j >= 16 ? 0xffff : (__mmask16) ((1u << (n - j)) - 1);
-    __m512 s = _mm512_maskz_loadu_ps (valid, scores + j);
+    __mmask16 valid = valid_lanes (n, j);
+    __m512 s = load_tail (scores + j, valid);
     __mmask16 above = _mm512_mask_cmp_ps_mask (valid, s, limit, _CMP_GT_OQ);
-    if (above) {
-      /* compress in registers: storing compressed is slow on Zen 4 */
-      _mm512_storeu_ps (out_value + count, _mm512_maskz_compress_ps (above, s));
-      _mm512_storeu_si512 (out_index + count,
-          _mm512_maskz_compress_epi32 (above, place));
-      count += (size_t) __builtin_popcount (above);
-    }
-    place = _mm512_add_epi32 (place, step);
+    if (above)
+      count += append_16 (s, above, base + (uint32_t) j, out_index + count,
+          out_value + count);
+  }
+  return count;
+}
+
+/* The larger of 0 and NaN is NaN where that comes second. */
+static size_t
+select_above_each_avx512 (const float *scores, const float *thresholds,
+    size_t n, uint32_t base, uint32_t *out_index, float *out_value)
+{
+  size_t count = 0;
+
+  for (size_t j = 0; j < n; j += 16) {
+    __mmask16 valid = valid_lanes (n, j);
+    __m512 s = load_tail (scores + j, valid);
+    __m512 limit =
+        _mm512_max_ps (load_tail (thresholds + j, valid), _mm512_setzero_ps ());
+    __mmask16 above = _mm512_mask_cmp_ps_mask (valid, s, limit, _CMP_GT_OQ);
+    if (above)
+      count += append_16 (s, above, base + (uint32_t) j, out_index + count,
+          out_value + count);
   }
   return count;
 }
@@ -575,8 +607,7 @@ select_screened_avx512 (const int32_t *scores, const SaeScreenedRow *row,
   size_t count = 0;
 
   for (size_t j = 0; j < n; j += 16) {
-    const __mmask16 valid =
-        n - j >= 16 ? 0xffff : (__mmask16) ((1u << (n - j)) - 1);
+    const __mmask16 valid = valid_lanes (n, j);
     __m512 s = _mm512_mul_ps (_mm512_cvtepi32_ps (
                                   _mm512_maskz_loadu_epi32 (valid, scores + j)),
         row_scale);
@@ -622,6 +653,7 @@ const SaeKernels KERNELS = {
     .dots_at = dots_at,
     .combine = combine_avx512,
     .select_above = select_above_avx512,
+    .select_above_each = select_above_each_avx512,
     .round_s16 = round_s16_avx512,
     .round_s8 = round_s8_avx512,
     .store_bytes = store_bytes,

@@ -50,6 +50,7 @@ const SaeKernels sae_kernels_c = {
     .dots_at = dots_at,
     .combine = combine,
     .select_above = select_above,
+    .select_above_each = select_above_each,
     .round_s16 = round_s16,
     .round_s8 = round_s8,
     .store_bytes = store_rows,

@@ -10,6 +10,7 @@
 typedef struct {
   const SaeKernels *kernels;
   int (*cpu_has) (void);
+  void (*prepare) (void); /* before the first use; NULL for nothing */
 } Level;
 
 static int
@@ -47,18 +48,18 @@ cpu_has_avx512vnni (void)
 
 /* Slowest first. */
 static const Level levels[] = {
-    {&sae_kernels_c, always},
+    {&sae_kernels_c, always, NULL},
 #ifdef SAE_HAVE_AVX2
-    {&sae_kernels_avx2, cpu_has_avx2},
+    {&sae_kernels_avx2, cpu_has_avx2, sae_kernels_avx2_prepare},
 #endif
 #ifdef SAE_HAVE_AVX512
-    {&sae_kernels_avx512, cpu_has_avx512},
+    {&sae_kernels_avx512, cpu_has_avx512, NULL},
 #endif
 #ifdef SAE_HAVE_AVX512VNNI
-    {&sae_kernels_avx512vnni, cpu_has_avx512vnni},
+    {&sae_kernels_avx512vnni, cpu_has_avx512vnni, NULL},
 #endif
 #ifdef SAE_HAVE_NEON
-    {&sae_kernels_neon, always},
+    {&sae_kernels_neon, always, NULL},
 #endif
 };
 
@@ -75,8 +76,11 @@ choose (void)
   size_t n = 0;
 
   for (size_t i = 0; i < N_LEVELS; i++)
-    if (levels[i].cpu_has ())
+    if (levels[i].cpu_has ()) {
+      if (levels[i].prepare)
+        levels[i].prepare ();
       available[n++] = levels[i].kernels;
+    }
   chosen = available[n - 1];
   for (size_t i = 0; wanted && i < n; i++)
     if (strcmp (wanted, available[i]->name) == 0)

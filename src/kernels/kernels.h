@@ -187,6 +187,7 @@ const SaeKernels *const *sae_kernels_available (void);
  */
 extern const SaeKernels sae_kernels_c;
 extern const SaeKernels sae_kernels_avx2;
+void sae_kernels_avx2_prepare (void);
 extern const SaeKernels sae_kernels_avx512;
 extern const SaeKernels sae_kernels_avx512vnni;
 extern const SaeKernels sae_kernels_neon;
