@@ -238,7 +238,7 @@ select_above_each_avx512 (const float *scores, const float *thresholds,
     __mmask16 valid = valid_lanes (n, j);
     __m512 s = load_tail (scores + j, valid);
     __m512 limit =
-        _mm512_max_ps (load_tail (thresholds + j, valid), _mm512_setzero_ps ());
+        _mm512_max_ps (_mm512_setzero_ps (), load_tail (thresholds + j, valid));
     __mmask16 above = _mm512_mask_cmp_ps_mask (valid, s, limit, _CMP_GT_OQ);
     if (above)
       count += append_16 (s, above, base + (uint32_t) j, out_index + count,
