@@ -255,6 +255,13 @@ largest_product (const float *restrict x, const float *restrict factors,
   return largest;
 }
 
+/* For levels with room for any sums of bytes. */
+static inline float
+scale_s8 (const float *x, const float *factors, size_t n)
+{
+  return largest_product (x, factors, n) / 127;
+}
+
 /* Rounds any |y| < 2^22 to the nearest integer, ties to even. */
 #define ROUNDER 12582912.0f /* 1.5·2^23 */
 

@@ -406,21 +406,77 @@ dots_s16 (const int16_t *x, size_t ld_x, size_t n_x, const uint8_t *blocks,
   }
 }
 
-/* Pairs of products fit 16 bits: 2·255·64 < 2^15. */
-#define S8_LIMIT 64
-#define SUM_S8(s, x, w)                                                        \
-  _mm256_add_epi32 (s, _mm256_madd_epi16 (ones, _mm256_maddubs_epi16 (w, x)))
-#define W_S8(i) load (w + (i) *d + j)
+/* Numbers j, j + 1, j + 32 and j + 33 of a row have their products in one sum
+ * of 16 bits: Σ|q|·255 < 2^15 where Σ|q| ≤ 128, of which rounding may be 2. */
+#define MOST_OF_FOUR 126
+
+static inline __m256
+magnitude_8 (const float *x, const float *factors)
+{
+  return _mm256_andnot_ps (_mm256_set1_ps (-0.0f),
+      _mm256_mul_ps (_mm256_loadu_ps (x), _mm256_loadu_ps (factors)));
+}
+
+/* Of four that share a sum, for each of 64 numbers; @largest so far. */
+static inline __m256
+largest_of_four (__m256 largest, const float *x, const float *factors)
+{
+  for (size_t i = 0; i < 32; i += 8) {
+    __m256 two = _mm256_add_ps (magnitude_8 (x + i, factors + i),
+        magnitude_8 (x + 32 + i, factors + 32 + i));
+    __m256 four = _mm256_add_ps (two, _mm256_permute_ps (two, 0xb1));
+    largest = _mm256_max_ps (largest, four);
+  }
+  return largest;
+}
+
+static float
+scale_s8_of_fours (const float *x, const float *factors, size_t n)
+{
+  __m256 largest = _mm256_setzero_ps ();
+  float lanes[8], most = 0;
+  size_t j = 0;
+
+  for (; j + SAE_BYTES_STEP <= n; j += SAE_BYTES_STEP)
+    largest = largest_of_four (largest, x + j, factors + j);
+  if (j < n) {
+    float last_x[SAE_BYTES_STEP] = {0}, last_factors[SAE_BYTES_STEP] = {0};
+    memcpy (last_x, x + j, (n - j) * sizeof *x);
+    memcpy (last_factors, factors + j, (n - j) * sizeof *factors);
+    largest = largest_of_four (largest, last_x, last_factors);
+  }
+  _mm256_storeu_ps (lanes, largest);
+  for (int i = 0; i < 8; i++)
+    most = lanes[i] > most ? lanes[i] : most;
+  return most / MOST_OF_FOUR;
+}
+
+/* 64 bytes: two products of 32, whose pairs are added, and widened. */
+static inline __m256i
+sum_s8 (__m256i sum, const __m256i *x, const uint8_t *w)
+{
+  const __m256i ones = _mm256_set1_epi16 (1);
+  __m256i four = _mm256_add_epi16 (_mm256_maddubs_epi16 (load (w), x[0]),
+      _mm256_maddubs_epi16 (load (w + 32), x[1]));
+
+  return _mm256_add_epi32 (sum, _mm256_madd_epi16 (ones, four));
+}
 
 static inline void
 dots_s8_2x4 (const int8_t *x0, const int8_t *x1, const uint8_t *w, size_t d,
     const int32_t *zero, int32_t *out, size_t ld_out)
 {
-  const __m256i ones = _mm256_set1_epi16 (1);
+  const uint8_t *w1 = w + d, *w2 = w1 + d, *w3 = w2 + d;
   BYTES_TILE_SUMS;
 
-  for (size_t j = 0; j < d; j += 32)
-    BYTES_TILE_STEP (SUM_S8, load (x0 + j), load (x1 + j), W_S8);
+  for (size_t j = 0; j < d; j += 64) {
+    const __m256i a[2] = {load (x0 + j), load (x0 + j + 32)};
+    const __m256i b[2] = {load (x1 + j), load (x1 + j + 32)};
+    s00 = sum_s8 (s00, a, w + j), s10 = sum_s8 (s10, b, w + j);
+    s01 = sum_s8 (s01, a, w1 + j), s11 = sum_s8 (s11, b, w1 + j);
+    s02 = sum_s8 (s02, a, w2 + j), s12 = sum_s8 (s12, b, w2 + j);
+    s03 = sum_s8 (s03, a, w3 + j), s13 = sum_s8 (s13, b, w3 + j);
+  }
   BYTES_TILE_STORE;
 }
 
@@ -593,13 +649,13 @@ const SaeKernels sae_kernels_avx2 = {
     .combine = combine_avx2,
     .select_above = select_above_avx2,
     .select_above_each = select_above_each_avx2,
+    .scale_s8 = scale_s8_of_fours,
     .round_s16 = round_s16_avx2,
     .round_s8 = round_s8_avx2,
     .store_bytes = store_rows,
     .dots_s16 = dots_s16,
     .dots_s8 = dots_s8,
-    .s8_limit = S8_LIMIT,
-    .s8_cost = 0.3f,
+    .s8_cost = 0.25f,
     .s16_cost = 0.5f,
     .select_screened = select_screened_avx2,
     SAE_ELEMENTWISE_ENTRIES,

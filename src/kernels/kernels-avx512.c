@@ -379,15 +379,23 @@ round_s16_avx512 (const float *x, const float *factors, size_t n,
   ROUND_ROW (STORE_S16);
 }
 
+#ifndef __AVX512VNNI__
+static float
+scale_s8_of_pairs (const float *x, const float *factors, size_t n)
+{
+  return largest_product (x, factors, n) / 64;
+}
+#endif
+
 #ifdef __AVX512VNNI__
-#define S8_LIMIT 127
+#define SCALE_S8 scale_s8
 #define SUM_S8(s, w, x) _mm512_dpbusd_epi32 (s, w, x)
 #define SUM_S16(s, w, x) _mm512_dpwssd_epi32 (s, w, x)
 #define S8_COST 0.25f
 #define S16_COST 0.5f
 #else
 /* Pairs of products fit 16 bits: 2·255·64 < 2^15. */
-#define S8_LIMIT 64
+#define SCALE_S8 scale_s8_of_pairs
 #define SUM_S8(s, w, x)                                                        \
   _mm512_add_epi32 (s,                                                         \
       _mm512_madd_epi16 (_mm512_set1_epi16 (1), _mm512_maddubs_epi16 (w, x)))
@@ -654,12 +662,12 @@ const SaeKernels KERNELS = {
     .combine = combine_avx512,
     .select_above = select_above_avx512,
     .select_above_each = select_above_each_avx512,
+    .scale_s8 = SCALE_S8,
     .round_s16 = round_s16_avx512,
     .round_s8 = round_s8_avx512,
     .store_bytes = store_bytes,
     .dots_s16 = dots_s16,
     .dots_s8 = dots_s8,
-    .s8_limit = S8_LIMIT,
     .s8_cost = S8_COST,
     .s16_cost = S16_COST,
     .select_screened = select_screened_avx512,

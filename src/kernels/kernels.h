@@ -138,6 +138,10 @@ typedef struct {
   /* max |x[j]·factors[j]|; any number where there is a NaN */
   float (*largest_product) (const float *x, const float *factors, size_t n);
 
+  /* The finest scale of a row of which dots_s8 can have the sums on its way: at
+   * least largest_product / 127. */
+  float (*scale_s8) (const float *x, const float *factors, size_t n);
+
   /* q[j] = x[j]·factors[j]·inv_scale, rounded to the nearest integer, which
    * the caller knows to be in range; zeros up to the next multiple of
    * SAE_BYTES_STEP. Sums in float32: 16 lanes, lane = index mod 16, added by
@@ -156,11 +160,10 @@ typedef struct {
   void (*dots_s16) (const int16_t *x, size_t ld_x, size_t n_x,
       const uint8_t *blocks, size_t n_blocks, size_t d, int16_t *scratch,
       int32_t *out, size_t ld_out);
-  /* The same for |x| ≤ s8_limit. */
+  /* The same for numbers that round_s8 made of scale_s8. */
   void (*dots_s8) (const int8_t *x, size_t ld_x, size_t n_x,
       const uint8_t *blocks, size_t n_blocks, size_t d, int32_t *out,
       size_t ld_out);
-  int s8_limit;
   /* What a multiply-add of either costs, of one in dots, about. */
   float s8_cost, s16_cost;
 

@@ -231,24 +231,21 @@ round_rows (Screening *s)
 {
   SaeEncodeBlock *block = s->block;
   const SaeEncode *encode = block->encode;
-  gsize width = s->screen->width, d = encode->net->d_in;
-  gboolean s8 = encode->precision == SAE_SCREEN_S8;
-  int limit = s8 ? encode->kernels->s8_limit : sae_screen_limit_s16 (width);
-  gint8 *q8 = block->scratch->rounded.data;
-  gint16 *q16 = block->scratch->rounded.data;
+  gsize d = encode->net->d_in;
+  gsize size = s->screen->width * bytes_per_number (encode);
 
   for (gsize r = 0; r < block->n_rows; r++) {
     SaeScreenedRow *row = &s->rows[r];
+    guint8 *q = (guint8 *) block->scratch->rounded.data + r * size;
     gboolean none = block->candidates[r].threshold == SAE_ENCODE_NO_LATENTS;
     s->n_exact[r] = 0;
     s->settle_at[r] = SETTLE_AT;
     row->threshold = block->candidates[r].threshold;
-    if (!none && sae_screen_round_row (s->screen, block->x + r * d, limit,
-                     q8 + r * width, q16 + r * width, row))
+    if (!none && sae_screen_round_row (s->screen, block->x + r * d,
+                     encode->precision, q, row))
       continue;
     *row = (SaeScreenedRow){.threshold = SAE_ENCODE_NO_LATENTS};
-    memset (s8 ? (gpointer) (q8 + r * width) : (gpointer) (q16 + r * width), 0,
-        width * bytes_per_number (encode));
+    memset (q, 0, size);
     if (none)
       continue;
     sae_encode_dense (block, r, 1);

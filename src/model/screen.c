@@ -186,32 +186,42 @@ sae_screen_free (SaeScreen *screen)
 
 /* --- rows ----------------------------------------------------------------- */
 
-int
-sae_screen_limit_s16 (gsize width)
+/* Largest integers of a row of which @width times 127 fit 32 bits. */
+static int
+limit_s16 (gsize width)
 {
   return (int) MIN (G_MAXINT16, G_MAXINT32 / (WEIGHT_LIMIT * width));
 }
 
+/* That of a row whose largest number is @largest. */
+static float
+scale_of (const SaeScreen *screen, const float *x, SaeScreenPrecision precision,
+    float largest)
+{
+  if (largest == 0) /* zeros, at any scale */
+    return 1;
+  if (precision == SAE_SCREEN_S8)
+    return sae_kernels ()->scale_s8 (x, screen->columns, screen->d_in);
+  return largest / (float) limit_s16 (screen->width);
+}
+
 gboolean
-sae_screen_round_row (const SaeScreen *screen, const float *x, int limit,
-    gint8 *q8, gint16 *q16, SaeScreenedRow *row)
+sae_screen_round_row (const SaeScreen *screen, const float *x,
+    SaeScreenPrecision precision, gpointer q, SaeScreenedRow *row)
 {
   const SaeKernels *kernels = sae_kernels ();
   gsize d = screen->d_in;
-  float largest = kernels->largest_product (x, screen->columns, d);
-  float scale = largest / (float) limit;
+  float largest = kernels->largest_product (x, screen->columns, d), scale;
   SaeRoundedSums sums = {0, 0};
   double q_norm, r_norm, norm;
 
-  /* a row of zeros gets sums of 0 at any scale */
-  if (largest == 0)
-    scale = 1;
-  else if (!(largest >= SMALLEST && largest <= LARGEST))
+  if (largest != 0 && !(largest >= SMALLEST && largest <= LARGEST))
     return FALSE;
-  if (limit <= G_MAXINT8)
-    kernels->round_s8 (x, screen->columns, d, 1 / scale, q8, &sums);
+  scale = scale_of (screen, x, precision, largest);
+  if (precision == SAE_SCREEN_S8)
+    kernels->round_s8 (x, screen->columns, d, 1 / scale, q, &sums);
   else
-    kernels->round_s16 (x, screen->columns, d, 1 / scale, q16, &sums);
+    kernels->round_s16 (x, screen->columns, d, 1 / scale, q, &sums);
   find_norms (&sums, d, &q_norm, &r_norm);
   norm = scale * (q_norm + r_norm) * ROUND_UP;
   row->scale = scale;

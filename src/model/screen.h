@@ -8,6 +8,7 @@
 #pragma once
 
 #include "net.h"
+#include "screen-choice.h"
 
 /* Wider rows are not screened: their sums could exceed 32 bits. */
 #define SAE_SCREEN_MAX_D_IN 65536
@@ -44,14 +45,10 @@ void sae_screen_set_latent (SaeScreen *screen, guint i, const float *w);
 /* Bytes that a screen takes. */
 gsize sae_screen_size (guint d_in, guint d_sae);
 
-/* Rounds one row, less b_dec with pre-bias, to integers of at most @limit:
- * with limit ≤ 127 into @q8 [width], else into @q16 [width]. FALSE when its
- * numbers are too large or too small for the bounds to hold. */
+/* Rounds one row to integers of the @precision, @q [width] of gint8 or gint16.
+ * FALSE when its numbers are too large or too small for the bounds to hold. */
 gboolean sae_screen_round_row (const SaeScreen *screen, const float *x,
-    int limit, gint8 *q8, gint16 *q16, SaeScreenedRow *row);
-
-/* Largest integers of a row that @width of them times 127 fit 32 bits. */
-int sae_screen_limit_s16 (gsize width);
+    SaeScreenPrecision precision, gpointer q, SaeScreenedRow *row);
 
 /* What rounding adds to the bound of a latent with the bias @b. */
 float sae_screen_bias_error (const SaeScreen *screen, float b);

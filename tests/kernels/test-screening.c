@@ -123,6 +123,25 @@ aligned (gsize size)
   return g_aligned_alloc0 (1, MAX (size, 64), 64);
 }
 
+/* Numbers as the level wants them: all at their largest, or one far above the
+ * others, or any. */
+static void
+round_row (const Case *c, gint8 *q, gsize d, guint extreme)
+{
+  g_autofree float *x = g_new (float, d), *ones = g_new (float, d);
+  SaeRoundedSums sums;
+  float scale;
+
+  for (gsize j = 0; j < d; j++) {
+    x[j] = (float) small_number (c->noise, 1000, extreme);
+    ones[j] = 1;
+  }
+  if (extreme == 3)
+    x[noise_below (c->noise, (guint) d)] = 1e6f;
+  scale = c->kernels->scale_s8 (x, ones, d);
+  c->kernels->round_s8 (x, ones, d, 1 / scale, q, &sums);
+}
+
 static Products
 products_new (const Case *c, guint extreme)
 {
@@ -145,10 +164,10 @@ products_new (const Case *c, guint extreme)
     c->kernels->store_bytes (p.blocks + i / SAE_BYTES_LATENTS *
                                             SAE_BYTES_LATENTS * p.d,
         i % SAE_BYTES_LATENTS, p.weights + i * p.d, p.d);
-  for (gsize i = 0; i < p.n_x * p.d; i++) {
-    p.x8[i] = (gint8) small_number (c->noise, c->kernels->s8_limit, extreme);
+  for (gsize i = 0; i < p.n_x * p.d; i++)
     p.x16[i] = (gint16) small_number (c->noise, 32767, extreme);
-  }
+  for (gsize r = 0; r < p.n_x; r++)
+    round_row (c, p.x8 + r * p.d, p.d, extreme);
   return p;
 }
 

@@ -279,8 +279,7 @@ check_bounds (const Trial *t, SaeScreen *screen, gsize r,
   gsize d = t->net.d_in, F = t->net.d_sae, width = screen->width;
   gsize n_blocks = (F + SAE_BYTES_LATENTS - 1) / SAE_BYTES_LATENTS;
   gboolean s8 = precision == SAE_SCREEN_S8;
-  g_autofree gint8 *q8 = g_new (gint8, width);
-  g_autofree gint16 *q16 = g_new (gint16, width);
+  g_autofree gint16 *q = g_new (gint16, width);
   gint16 *scratch =
       g_aligned_alloc (SAE_BYTES_LATENTS * width, sizeof (gint16), 64);
   g_autofree gint32 *scores = g_new (gint32, n_blocks * SAE_BYTES_LATENTS);
@@ -292,14 +291,14 @@ check_bounds (const Trial *t, SaeScreen *screen, gsize r,
       t->b_enc, bias_error, NULL};
   gsize n = 0;
 
-  if (sae_screen_round_row (screen, t->x + r * d,
-          s8 ? k->s8_limit : sae_screen_limit_s16 (width), q8, q16, &row)) {
+  if (sae_screen_round_row (screen, t->x + r * d, precision, q, &row)) {
     row.threshold = -INFINITY;
     if (s8)
-      k->dots_s8 (q8, width, 1, screen->bytes, n_blocks, width, scores, F);
-    else
-      k->dots_s16 (q16, width, 1, screen->bytes, n_blocks, width, scratch,
+      k->dots_s8 ((const gint8 *) q, width, 1, screen->bytes, n_blocks, width,
           scores, F);
+    else
+      k->dots_s16 (q, width, 1, screen->bytes, n_blocks, width, scratch, scores,
+          F);
     n = k->select_screened (scores, &row, &latents, F, 0, index, lower, upper);
     g_assert_cmpuint (n, ==, F);
   }
