@@ -11,6 +11,9 @@
 #include "screen.h"
 
 #define ROW_BLOCK 128
+/* Two tasks or more a thread, so that one that is held up does not hold up all,
+ * if they have so many rows: each task reads all weights. */
+#define LEAST_ROWS 64
 /* Room in a row's candidates beyond what the rule may keep. */
 #define HEADROOM(kept) ((kept) + 2 * SAE_ENCODE_LATENTS + 16)
 #define SCREENED_HEADROOM(kept) ((kept) + 1024)
@@ -185,8 +188,9 @@ choose_blocks (SaeEncode *encode)
   encode->rows_per_task = MIN (ROW_BLOCK, fits);
   choose_slices (encode, n_threads);
   if (encode->n_slices == 1)
-    encode->rows_per_task =
-        MAX (1, MIN (encode->rows_per_task, (share + 3) & ~(gsize) 3));
+    encode->rows_per_task = MAX (1,
+        MIN (encode->rows_per_task,
+            (MAX (share / 2, MIN (share, LEAST_ROWS)) + 3) & ~(gsize) 3));
 }
 
 /* What the bounds need of the net and the screen does not have. */
