@@ -379,7 +379,36 @@ round_s16_avx512 (const float *x, const float *factors, size_t n,
   ROUND_ROW (STORE_S16);
 }
 
-#ifndef __AVX512VNNI__
+#ifdef __AVX512VNNI__
+typedef int32_t __attribute__ ((may_alias, aligned (1))) Four;
+
+/* In assembly, since gcc 12 copies the sum before and after the intrinsic,
+ * and keeps four bytes of x on the stack instead of where they are. */
+static inline __m512i
+sum_s8 (__m512i sum, __m512i w, const int8_t *x)
+{
+  __asm__("vpdpbusd %2%{1to16%}, %1, %0"
+          : "+v"(sum)
+          : "v"(w), "m"(*(const Four *) x));
+  return sum;
+}
+
+static inline __m512i
+sum_s16 (__m512i sum, __m512i w, __m512i x)
+{
+  __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(x));
+  return sum;
+}
+#else
+static inline __m512i
+four_s8 (const int8_t *x)
+{
+  int32_t four;
+
+  memcpy (&four, x, sizeof four);
+  return _mm512_set1_epi32 (four);
+}
+
 static float
 scale_s8_of_pairs (const float *x, const float *factors, size_t n)
 {
@@ -389,29 +418,20 @@ scale_s8_of_pairs (const float *x, const float *factors, size_t n)
 
 #ifdef __AVX512VNNI__
 #define SCALE_S8 scale_s8
-#define SUM_S8(s, w, x) _mm512_dpbusd_epi32 (s, w, x)
-#define SUM_S16(s, w, x) _mm512_dpwssd_epi32 (s, w, x)
+#define SUM_S8(s, w, x) sum_s8 (s, w, x)
+#define SUM_S16(s, w, x) sum_s16 (s, w, x)
 #define S8_COST 0.25f
 #define S16_COST 0.5f
 #else
 /* Pairs of products fit 16 bits: 2·255·64 < 2^15. */
 #define SCALE_S8 scale_s8_of_pairs
 #define SUM_S8(s, w, x)                                                        \
-  _mm512_add_epi32 (s,                                                         \
-      _mm512_madd_epi16 (_mm512_set1_epi16 (1), _mm512_maddubs_epi16 (w, x)))
+  _mm512_add_epi32 (s, _mm512_madd_epi16 (_mm512_set1_epi16 (1),               \
+                           _mm512_maddubs_epi16 (w, four_s8 (x))))
 #define SUM_S16(s, w, x) _mm512_add_epi32 (s, _mm512_madd_epi16 (w, x))
 #define S8_COST 0.35f
 #define S16_COST 0.6f
 #endif
-
-static inline __m512i
-four_s8 (const int8_t *x)
-{
-  int32_t four;
-
-  memcpy (&four, x, sizeof four);
-  return _mm512_set1_epi32 (four);
-}
 
 static inline __m512i
 four_s16 (const int16_t *x)
@@ -454,14 +474,15 @@ sum_of_offset_s16 (const int16_t *x, size_t d)
 #define ROWS_STEP(W, A, B, C, D)                                               \
   do {                                                                         \
     const __m512i w = _mm512_loadu_si512 (W);                                  \
-    A = SUM_S8 (A, w, x0), B = SUM_S8 (B, w, x1);                              \
-    C = SUM_S8 (C, w, x2), D = SUM_S8 (D, w, x3);                              \
+    A = SUM_S8 (A, w, x0 + j), B = SUM_S8 (B, w, x1 + j);                      \
+    C = SUM_S8 (C, w, x2 + j), D = SUM_S8 (D, w, x3 + j);                      \
   } while (0)
 
 static inline void
 dots_s8_4x4 (const int8_t *const *x, const uint8_t *blocks, size_t d,
     const int32_t *offset, int32_t *const *out)
 {
+  const int8_t *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
   const uint8_t *w0 = blocks, *w1 = w0 + SAE_BYTES_LATENTS * d;
   const uint8_t *w2 = w1 + SAE_BYTES_LATENTS * d;
   const uint8_t *w3 = w2 + SAE_BYTES_LATENTS * d;
@@ -471,8 +492,6 @@ dots_s8_4x4 (const int8_t *const *x, const uint8_t *blocks, size_t d,
   __m512i s30 = s00, s31 = s00, s32 = s00, s33 = s00;
 
   for (size_t j = 0; j < d; j += 4) {
-    const __m512i x0 = four_s8 (x[0] + j), x1 = four_s8 (x[1] + j);
-    const __m512i x2 = four_s8 (x[2] + j), x3 = four_s8 (x[3] + j);
     const size_t at = j * SAE_BYTES_LATENTS;
     ROWS_STEP (w0 + at, s00, s10, s20, s30);
     ROWS_STEP (w1 + at, s01, s11, s21, s31);
@@ -492,13 +511,11 @@ static inline void
 dots_s8_4x1 (const int8_t *const *x, const uint8_t *block, size_t d,
     const int32_t *offset, int32_t *const *out)
 {
+  const int8_t *x0 = x[0], *x1 = x[1], *x2 = x[2], *x3 = x[3];
   __m512i s0 = _mm512_setzero_si512 (), s1 = s0, s2 = s0, s3 = s0;
 
-  for (size_t j = 0; j < d; j += 4) {
-    const __m512i x0 = four_s8 (x[0] + j), x1 = four_s8 (x[1] + j);
-    const __m512i x2 = four_s8 (x[2] + j), x3 = four_s8 (x[3] + j);
+  for (size_t j = 0; j < d; j += 4)
     ROWS_STEP (block + j * SAE_BYTES_LATENTS, s0, s1, s2, s3);
-  }
   store_sums (out[0], s0, offset[0]);
   store_sums (out[1], s1, offset[1]);
   store_sums (out[2], s2, offset[2]);
