@@ -655,8 +655,8 @@ const SaeKernels sae_kernels_avx2 = {
     .store_bytes = store_rows,
     .dots_s16 = dots_s16,
     .dots_s8 = dots_s8,
-    .s8_cost = 0.25f,
-    .s16_cost = 0.5f,
+    .s8_cost = 0.27f,
+    .s16_cost = 0.47f,
     .select_screened = select_screened_avx2,
     SAE_ELEMENTWISE_ENTRIES,
 };

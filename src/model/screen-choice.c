@@ -3,8 +3,11 @@
 
 #include "screen.h"
 
-/* What scoring one latent alone costs, of what it costs among all. */
-#define COST_ALONE 6.0
+/* What scoring one latent alone costs, of what it costs among all: while W_enc
+ * stays in cache, and where it is larger. */
+#define COST_ALONE_NEAR 4.5
+#define COST_ALONE_FAR 10.0
+#define NEAR_BYTES (16 << 20)
 /* What weighs in the running mean of latents left, per call. */
 #define NEW_SHARE 0.25
 /* Calls after which what the others leave is looked at anew. */
@@ -18,6 +21,14 @@ forget_others (SaeScreenChoice *choice, SaeScreenPrecision current)
       choice->scored[p] = -1;
 }
 
+static double
+cost_alone (const SaeScreen *screen)
+{
+  gsize bytes = (gsize) screen->d_sae * screen->d_in * sizeof (float);
+
+  return bytes <= NEAR_BYTES ? COST_ALONE_NEAR : COST_ALONE_FAR;
+}
+
 /* A row's cost, of scoring all latents in float32. What is not known is hoped
  * for. */
 static double
@@ -27,7 +38,8 @@ cost_of (const SaeScreenChoice *choice, SaeScreenPrecision p)
   double all = p == SAE_SCREEN_S8 ? kernels->s8_cost : kernels->s16_cost;
   double scored = choice->scored[p];
 
-  return all + COST_ALONE * MAX (scored, 0) / choice->screen->d_sae;
+  return all +
+         cost_alone (choice->screen) * MAX (scored, 0) / choice->screen->d_sae;
 }
 
 SaeScreenPrecision
