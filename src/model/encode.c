@@ -153,13 +153,15 @@ encode_task (guint task, guint worker, gpointer data)
 }
 
 /* Latents are shared out where there are too few rows for all threads, and
- * weights would be read once for each. */
+ * weights would be read once for each. (Without rows there are no slices to
+ * merge.) */
 static void
 choose_slices (SaeEncode *encode, guint n_threads)
 {
   gsize d_sae = encode->net->d_sae, n = 1;
 
-  if (encode->n_rows <= MIN (FEW_ROWS, encode->rows_per_task))
+  if (encode->n_rows > 0 &&
+      encode->n_rows <= MIN (FEW_ROWS, encode->rows_per_task))
     n = CLAMP (d_sae / SLICE_LATENTS, 1, n_threads);
   encode->latents_per_slice = ((d_sae + n - 1) / n + SAE_ENCODE_LATENTS - 1) /
                               SAE_ENCODE_LATENTS * SAE_ENCODE_LATENTS;

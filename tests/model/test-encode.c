@@ -240,6 +240,19 @@ test_half_rows (void)
   }
 }
 
+/* Without rows there is nothing to share out, to slices of latents either. */
+static void
+test_no_rows (void)
+{
+  g_autoptr (SaeWorkspace) workspace = sae_workspace_new (2);
+  SaeConfig config = {.d_in = 3, .d_sae = 4096, .k = 2};
+  Noise noise = noise_new ();
+  g_autoptr (SaeModel) model = sample_model (&noise, &config);
+  float x[3] = {0};
+
+  g_free (encode_dense (model, workspace, x, 0));
+}
+
 /* Every value that is not finite, at the ends and in the middle of a row. */
 static void
 test_nonfinite_refused (void)
@@ -317,6 +330,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/encode/pre-bias-centres", test_pre_bias);
   g_test_add_func ("/model/encode/bytes-and-rows-agree", test_bytes);
   g_test_add_func ("/model/encode/refuses-half-rows", test_half_rows);
+  g_test_add_func ("/model/encode/no-rows", test_no_rows);
   g_test_add_func ("/model/encode/names-the-nonfinite-row",
       test_nonfinite_refused);
   g_test_add_func ("/model/encode/zeroes-and-counts-nonfinite-rows",
