@@ -108,12 +108,13 @@ balance (SaeScreen *screen, const float *W_enc, const float *x, gsize n_rows,
 
 /* --- latents -------------------------------------------------------------- */
 
-/* Nothing is known of it: its score may be anything. */
+/* Nothing is known of it: its score may be anything, for every row, as no
+ * row's norm is 0. */
 static void
 store_unknown (SaeScreen *screen, guint i)
 {
   screen->scale[i] = screen->norm[i] = 0;
-  screen->error[i] = G_MAXFLOAT;
+  screen->error[i] = INFINITY;
 }
 
 void
@@ -225,7 +226,7 @@ sae_screen_round_row (const SaeScreen *screen, const float *x,
   find_norms (&sums, d, &q_norm, &r_norm);
   norm = scale * (q_norm + r_norm) * ROUND_UP;
   row->scale = scale;
-  row->norm = (float) (norm * ROUND_UP);
+  row->norm = (float) MAX (norm * ROUND_UP, G_MINFLOAT);
   row->error =
       (float) ((scale * r_norm + rounding_share (d) * norm) * ROUND_UP);
   return TRUE;

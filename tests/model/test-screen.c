@@ -333,6 +333,54 @@ test_bounds (void)
   }
 }
 
+/* A net of two latents for 64 columns: the second's weights are so large that
+ * its integers say nothing, and the first has no weights. */
+typedef struct {
+  float bias[2], weight, x;
+  float of_screen; /* what the rows are like that the screen is made for */
+  guint expected;
+} Unknown;
+
+static void
+check_unknown (const Unknown *u)
+{
+  const guint d = 64, n = 32;
+  g_autofree float *W_enc = g_new0 (float, 2 * d), *x = g_new (float, n *d);
+  g_autoptr (SaeWorkspace) workspace = sae_workspace_new (1);
+  Trial t = {.net = {.d_in = d, .d_out = d, .d_sae = 2, .k = 1}};
+  SaeScreen *screen;
+
+  for (guint j = 0; j < d; j++)
+    W_enc[d + j] = u->weight;
+  for (guint j = 0; j < n * d; j++)
+    x[j] = u->of_screen;
+  screen = sae_screen_new (W_enc, d, 2, x, n, NULL);
+  for (guint j = 0; j < d; j++)
+    x[j] = u->x;
+  t.net.sparsity = SAE_SPARSITY_TOP_K;
+  t.net.W_enc = W_enc;
+  t.net.b_enc = u->bias;
+  t.x = x;
+  t.n_rows = 1;
+  for (guint p = 0; p <= SAE_SCREEN_NONE; p++) {
+    SaeSparseRows rows = encode (&t, workspace, screen, p);
+    g_assert_cmpuint (rows.offsets[1], ==, 1);
+    g_assert_cmpuint (rows.index[0], ==, u->expected);
+  }
+  sae_screen_free (screen);
+}
+
+static void
+test_unknown (void)
+{
+  /* more than its share of the largest float, by adding up */
+  check_unknown (&(Unknown){{3e38f, 0}, 1.6e38f, 1 / 32.0f, 1, 1});
+  /* a row that only its columns' factors have made zeros */
+  check_unknown (&(Unknown){{0x1p-60f, 0}, 0x1p100f, 0x1p-149f, 0x1p120f, 1});
+  /* NaN is nothing that others have to be above */
+  check_unknown (&(Unknown){{0x1p-60f, 1}, INFINITY, 0, 1, 0});
+}
+
 /* A latent that is set again is screened as in a screen made of it. */
 static void
 test_set_latent (void)
@@ -399,6 +447,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/screen/bounds", test_bounds);
   g_test_add_func ("/model/screen/same-results", test_same_results);
   g_test_add_func ("/model/screen/few-rows", test_few_rows);
+  g_test_add_func ("/model/screen/unknown", test_unknown);
   g_test_add_func ("/model/screen/set-latent", test_set_latent);
   g_test_add_func ("/model/screen/choice", test_choice);
   return g_test_run ();
