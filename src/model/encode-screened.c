@@ -250,6 +250,7 @@ round_rows (Screening *s)
       continue;
     sae_encode_dense (block, r, 1);
     set_exact (s, r);
+    s->n_scored += block->last - block->first;
   }
 }
 

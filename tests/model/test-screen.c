@@ -440,6 +440,29 @@ test_choice (void)
   g_assert_cmpuint (n_cheap, >, 700);
 }
 
+/* Rows that cannot be screened cost more than without a screen, and count. */
+static void
+test_counts (void)
+{
+  g_autoptr (SaeWorkspace) workspace = sae_workspace_new (1);
+  Noise noise = noise_new ();
+  Trial t = trial_new (&noise, DENORMAL);
+  SaeScreen *screen =
+      sae_screen_new (t.W_enc, t.net.d_in, t.net.d_sae, t.x, t.n_rows, NULL);
+  gsize n_zero = 0, d = t.net.d_in;
+
+  for (gsize r = 0; r < t.n_rows; r++)
+    n_zero += t.x[r * d] == 0;
+  for (guint p = 0; p < SAE_SCREEN_NONE; p++) {
+    workspace->choice.scored[p] = -1;
+    encode (&t, workspace, screen, p);
+    g_assert_cmpfloat (workspace->choice.scored[p] * (double) t.n_rows + 0.5, >,
+        (double) t.net.d_sae * (double) (t.n_rows - n_zero));
+  }
+  sae_screen_free (screen);
+  trial_free (&t);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -449,6 +472,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/screen/few-rows", test_few_rows);
   g_test_add_func ("/model/screen/unknown", test_unknown);
   g_test_add_func ("/model/screen/set-latent", test_set_latent);
+  g_test_add_func ("/model/screen/counts", test_counts);
   g_test_add_func ("/model/screen/choice", test_choice);
   return g_test_run ();
 }
