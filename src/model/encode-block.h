@@ -5,6 +5,8 @@
  * ways to fill the candidates of a block, with the same result. */
 #pragma once
 
+#include <math.h>
+
 #include "sparsity.h"
 #include "workspace.h"
 
@@ -40,8 +42,9 @@ typedef struct {
   const float *x;    /* first_row's, less b_dec with pre-bias */
 } SaeEncodeBlock;
 
-/* A row that has none, as one with a NaN. */
-#define SAE_ENCODE_NO_LATENTS G_MAXFLOAT
+/* The threshold of a row that gets none (any more): one with a NaN, or with so
+ * many infinite scores that no others can be above them. */
+#define SAE_ENCODE_NO_LATENTS INFINITY
 
 /* Fills the candidates of rows @first … @first + @n − 1 of the block with what
  * the rule may keep of its latents, exact values. */

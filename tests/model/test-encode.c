@@ -253,6 +253,31 @@ test_no_rows (void)
   g_free (encode_dense (model, workspace, x, 0));
 }
 
+/* A score that overflows is above the largest float, wherever it comes. */
+static void
+test_overflow (void)
+{
+  enum { N = 400 };
+  g_autoptr (SaeWorkspace) workspace = sae_workspace_new (1);
+  g_autoptr (GError) error = NULL;
+  float W_enc[N], b_enc[N] = {G_MAXFLOAT}, x = 2;
+  SaeNet net = {.d_in = 1,
+      .d_out = 1,
+      .d_sae = N,
+      .k = 1,
+      .sparsity = SAE_SPARSITY_TOP_K,
+      .W_enc = W_enc,
+      .b_enc = b_enc};
+  SaeSparseRows rows;
+
+  for (guint i = 0; i < N; i++)
+    W_enc[i] = i == N - 1 ? 3e38f : 1;
+  sae_net_encode (&net, workspace, &x, 1, &rows, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (rows.offsets[1], ==, 1);
+  g_assert_cmpuint (rows.index[0], ==, N - 1);
+}
+
 /* Every value that is not finite, at the ends and in the middle of a row. */
 static void
 test_nonfinite_refused (void)
@@ -331,6 +356,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/encode/bytes-and-rows-agree", test_bytes);
   g_test_add_func ("/model/encode/refuses-half-rows", test_half_rows);
   g_test_add_func ("/model/encode/no-rows", test_no_rows);
+  g_test_add_func ("/model/encode/overflow", test_overflow);
   g_test_add_func ("/model/encode/names-the-nonfinite-row",
       test_nonfinite_refused);
   g_test_add_func ("/model/encode/zeroes-and-counts-nonfinite-rows",
