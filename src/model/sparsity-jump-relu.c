@@ -2,7 +2,8 @@
  *
  * latents = relu(pre) where pre > threshold[i], else 0 (Rajamanoharan et al.
  * 2024, "Jumping ahead", section 3). Thresholds are the latents' own, so they
- * are applied where scores are picked out (encode.c); what was picked stays.
+ * are applied where scores are picked out (encode-dense.c and
+ * encode-screened.c); what was picked stays.
  * Files may hold negative ones: relu keeps latents positive all the same. */
 #include "sparsity.h"
 
