@@ -102,7 +102,7 @@ balance (SaeScreen *screen, const float *W_enc, const float *x, gsize n_rows,
     if (!(column > 1e-6 && column < 1e6))
       continue;
     screen->columns[j] = (float) column;
-    screen->inv_columns[j] = (float) (1 / column);
+    screen->inv_columns[j] = 1 / screen->columns[j];
   }
 }
 

@@ -333,6 +333,23 @@ test_bounds (void)
   }
 }
 
+/* The bound has room for one rounding of a reciprocal. */
+static void
+test_columns (void)
+{
+  Noise noise = noise_new ();
+  Trial t = trial_new (&noise, HUGE_DIMENSION);
+  SaeScreen *screen =
+      sae_screen_new (t.W_enc, t.net.d_in, t.net.d_sae, t.x, t.n_rows, NULL);
+
+  for (guint j = 0; j < t.net.d_in; j++) {
+    double product = (double) screen->columns[j] * screen->inv_columns[j];
+    g_assert_cmpfloat (fabs (product - 1), <=, 0x1p-24);
+  }
+  sae_screen_free (screen);
+  trial_free (&t);
+}
+
 /* A net of two latents for 64 columns: the second's weights are so large that
  * its integers say nothing, and the first has no weights. */
 typedef struct {
@@ -470,6 +487,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/screen/bounds", test_bounds);
   g_test_add_func ("/model/screen/same-results", test_same_results);
   g_test_add_func ("/model/screen/few-rows", test_few_rows);
+  g_test_add_func ("/model/screen/columns", test_columns);
   g_test_add_func ("/model/screen/unknown", test_unknown);
   g_test_add_func ("/model/screen/set-latent", test_set_latent);
   g_test_add_func ("/model/screen/counts", test_counts);
