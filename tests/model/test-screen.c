@@ -333,6 +333,37 @@ test_bounds (void)
   }
 }
 
+/* Rows so wide that the integers of them have to be smaller, for sums of 32
+ * bits. */
+static void
+test_wide_rows (void)
+{
+  const guint widths[] = {516, 517, 1000, SAE_SCREEN_MAX_D_IN};
+  g_autoptr (SaeWorkspace) with = sae_workspace_new (1);
+  g_autoptr (SaeWorkspace) without = sae_workspace_new (1);
+  const float size[] = {-1, 0.5f, 1};
+  float b_enc[3] = {0};
+
+  for (guint i = 0; i < G_N_ELEMENTS (widths); i++) {
+    gsize d = widths[i];
+    Trial t = {.n_rows = 1, .W_enc = g_new (float, 3 * d)};
+    t.x = g_new (float, d);
+    for (gsize p = 0; p < 3 * d; p++) {
+      t.W_enc[p] = size[p / d];
+      t.x[p % d] = 1;
+    }
+    t.net = (SaeNet){.d_in = d,
+        .d_out = d,
+        .d_sae = 3,
+        .k = 1,
+        .sparsity = SAE_SPARSITY_TOP_K,
+        .W_enc = t.W_enc,
+        .b_enc = b_enc};
+    check_trial (&t, with, without);
+    trial_free (&t);
+  }
+}
+
 /* The bound has room for one rounding of a reciprocal. */
 static void
 test_columns (void)
@@ -487,6 +518,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/screen/bounds", test_bounds);
   g_test_add_func ("/model/screen/same-results", test_same_results);
   g_test_add_func ("/model/screen/few-rows", test_few_rows);
+  g_test_add_func ("/model/screen/wide-rows", test_wide_rows);
   g_test_add_func ("/model/screen/columns", test_columns);
   g_test_add_func ("/model/screen/unknown", test_unknown);
   g_test_add_func ("/model/screen/set-latent", test_set_latent);
