@@ -36,7 +36,7 @@ static const char *const kind_names[N_KINDS] = {"plain", "near ties",
 
 typedef struct {
   SaeNet net;
-  float *W_enc, *b_enc, *threshold, *x;
+  float *W_enc, *b_enc, *b_dec, *threshold, *x;
   gsize n_rows;
   Kind kind;
 } Trial;
@@ -87,9 +87,13 @@ fill_rows (Trial *t, Noise *noise)
     for (gsize j = 0; j < d; j++)
       x[j] = size * (t->kind == ALL_EQUAL ? 1 : noise_normal (noise));
     if (t->kind == HUGE_DIMENSION)
-      x[r % 3] *= 1e6f;
+      x[r % MIN (3, d)] *= 1e6f;
     if (noise_below (noise, 50) == 0)
       memset (x, 0, d * sizeof *x);
+    if (t->kind == PLAIN && noise_below (noise, 100) == 0)
+      x[noise_below (noise, (guint) d)] = NAN;
+    if (t->net.pre_bias && noise_below (noise, 50) == 0)
+      memcpy (x, t->b_dec, d * sizeof *x);
   }
 }
 
@@ -151,7 +155,10 @@ trial_new (Noise *noise, Kind kind)
   t.W_enc = g_new0 (float, F *d);
   t.b_enc = g_new0 (float, F);
   t.threshold = g_new0 (float, F);
+  t.b_dec = g_new0 (float, d);
   t.x = g_new0 (float, t.n_rows *d);
+  t.net.pre_bias = kind == PLAIN && noise_below (noise, 2);
+  noise_fill (noise, NOISE_UNIFORM, t.b_dec, d);
   fill_latents (&t, noise);
   fill_rows (&t, noise);
   if (kind == AGAINST)
@@ -160,11 +167,13 @@ trial_new (Noise *noise, Kind kind)
     fill_grid (&t, noise);
   t.net.W_enc = t.W_enc;
   t.net.b_enc = t.b_enc;
+  t.net.b_dec = t.b_dec;
   if (t.net.sparsity == SAE_SPARSITY_JUMP_RELU)
     t.net.threshold = t.threshold;
-  expect_with ("%s, d_in %u, d_sae %u, k %u, rule %d, ties %d, seed %u",
+  expect_with ("%s, d_in %u, d_sae %u, k %u, rule %d, ties %d, pre-bias %d, "
+               "seed %u",
       kind_names[kind], t.net.d_in, t.net.d_sae, t.net.k, t.net.sparsity,
-      t.net.ties, noise->seed);
+      t.net.ties, t.net.pre_bias, noise->seed);
   return t;
 }
 
@@ -173,6 +182,7 @@ trial_free (Trial *t)
 {
   g_free (t->W_enc);
   g_free (t->b_enc);
+  g_free (t->b_dec);
   g_free (t->threshold);
   g_free (t->x);
 }
@@ -190,6 +200,7 @@ encode (const Trial *t, SaeWorkspace *workspace, SaeScreen *screen,
   net.screen = screen;
   workspace->choice.is_forced = TRUE;
   workspace->choice.forced = precision;
+  sae_workspace_set_zero_nonfinite (workspace, TRUE);
   sae_net_encode (&net, workspace, t->x, t->n_rows, &rows, &error);
   g_assert_no_error (error);
   return rows;
@@ -216,7 +227,7 @@ static void
 check_trial (const Trial *t, SaeWorkspace *with, SaeWorkspace *without)
 {
   SaeScreen *screen = sae_screen_new (t->W_enc, t->net.d_in, t->net.d_sae, t->x,
-      t->n_rows, NULL);
+      t->n_rows, t->net.pre_bias ? t->b_dec : NULL);
   SaeSparseRows want = encode (t, without, NULL, SAE_SCREEN_NONE);
 
   for (guint p = 0; p < SAE_SCREEN_NONE; p++) {
@@ -254,6 +265,7 @@ test_few_rows (void)
     t.net.d_sae = 3000 + noise_below (&noise, 3000);
     t.W_enc = g_new0 (float, (gsize) t.net.d_sae *t.net.d_in);
     t.b_enc = g_new0 (float, t.net.d_sae);
+    t.b_dec = g_new0 (float, t.net.d_in);
     t.threshold = g_new0 (float, t.net.d_sae);
     t.x = g_new0 (float, (gsize) ROWS_PER_NET *t.net.d_in);
     t.n_rows = 1 + noise_below (&noise, 20);
@@ -262,6 +274,7 @@ test_few_rows (void)
     fill_rows (&t, &noise);
     t.net.W_enc = t.W_enc;
     t.net.b_enc = t.b_enc;
+    t.net.b_dec = t.b_dec;
     t.net.threshold = t.net.threshold ? t.threshold : NULL;
     check_trial (&t, with, without);
     trial_free (&t);
