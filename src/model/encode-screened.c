@@ -80,7 +80,8 @@ settle_bounds (Screening *s, gsize r, gsize k)
     c->threshold = nextafterf (lowest, 0.0f);
 }
 
-/* Lets the rule settle candidates of which all have their exact values now. */
+/* Lets the rule settle candidates of which all have their exact values now,
+ * and no longer relies on bounds. */
 static void
 settle_exactly (Screening *s, gsize r)
 {
@@ -99,6 +100,7 @@ settle_exactly (Screening *s, gsize r)
     c->value[kept++] = score;
   }
   c->count = kept;
+  c->threshold = first;
   encode->rule->settle (net, c, s->block->scratch->select.data);
   set_exact (s, r);
 }

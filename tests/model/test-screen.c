@@ -501,6 +501,35 @@ test_choice (void)
   g_assert_cmpuint (n_cheap, >, 700);
 }
 
+/* Were a bound wrong, a latent would be lost and nothing else. */
+static void
+test_wrong_bounds (void)
+{
+  enum { D = 8, N = 200, K = 3 };
+  g_autoptr (SaeWorkspace) workspace = sae_workspace_new (1);
+  float W_enc[N * D], b_enc[N] = {0}, x[D];
+  Trial t = {.x = x, .n_rows = 1};
+  SaeScreen *screen;
+
+  for (guint p = 0; p < N * D; p++)
+    W_enc[p] = x[p % D] = 1;
+  t.net = (SaeNet){.d_in = D,
+      .d_out = D,
+      .d_sae = N,
+      .k = K,
+      .sparsity = SAE_SPARSITY_TOP_K,
+      .W_enc = W_enc,
+      .b_enc = b_enc};
+  screen = sae_screen_new (W_enc, D, N, x, 1, NULL);
+  for (guint i = 0; i < N; i++)
+    screen->scale[i] *= 1000;
+  for (guint p = 0; p < SAE_SCREEN_NONE; p++) {
+    SaeSparseRows rows = encode (&t, workspace, screen, p);
+    g_assert_cmpuint (rows.offsets[1], ==, K);
+  }
+  sae_screen_free (screen);
+}
+
 /* Rows that cannot be screened cost more than without a screen, and count. */
 static void
 test_counts (void)
@@ -535,6 +564,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/screen/columns", test_columns);
   g_test_add_func ("/model/screen/unknown", test_unknown);
   g_test_add_func ("/model/screen/set-latent", test_set_latent);
+  g_test_add_func ("/model/screen/wrong-bounds", test_wrong_bounds);
   g_test_add_func ("/model/screen/counts", test_counts);
   g_test_add_func ("/model/screen/choice", test_choice);
   return g_test_run ();
