@@ -41,13 +41,6 @@ count_bytes (guint d_in, guint d_sae)
   return blocks * SAE_BYTES_LATENTS * width_of (d_in);
 }
 
-gsize
-sae_screen_size (guint d_in, guint d_sae)
-{
-  return count_bytes (d_in, d_sae) +
-         (2 * (gsize) d_in + 3 * (gsize) d_sae) * sizeof (float);
-}
-
 /* The share of roundings in the bound: n partial sums' and those around. */
 static double
 rounding_share (gsize d_in)

@@ -42,9 +42,6 @@ void sae_screen_free (SaeScreen *screen);
  * SAE_BYTES_LATENTS latents. */
 void sae_screen_set_latent (SaeScreen *screen, guint i, const float *w);
 
-/* Bytes that a screen takes. */
-gsize sae_screen_size (guint d_in, guint d_sae);
-
 /* Rounds one row to integers of the @precision, @q [width] of gint8 or gint16.
  * FALSE when its numbers are too large or too small for the bounds to hold. */
 gboolean sae_screen_round_row (const SaeScreen *screen, const float *x,
