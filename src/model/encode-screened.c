@@ -35,8 +35,9 @@ sae_encode_screened_reserve (const SaeEncode *encode, SaeWorkerScratch *scratch)
 {
   gsize rows = encode->rows_per_task, width = encode->net->screen->width;
 
+  /* for either precision, since the next call may choose the other */
   return sae_scratch_reserve (&scratch->rounded, rows * width,
-             bytes_per_number (encode)) &&
+             sizeof (gint16)) &&
          sae_scratch_reserve (&scratch->screened, rows,
              sizeof (SaeScreenedRow) + 2 * sizeof (gsize)) &&
          sae_scratch_reserve (&scratch->widened, SAE_BYTES_LATENTS * width,

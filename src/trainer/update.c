@@ -7,6 +7,9 @@
 #include "schedule.h"
 #include "screen.h"
 
+/* One thread sets all latents of a screen's block. */
+G_STATIC_ASSERT (SAE_GRADIENTS_BLOCK % SAE_BYTES_LATENTS == 0);
+
 typedef struct _Update Update;
 
 /* Goes through a matrix's rows of latents first … last − 1. */
