@@ -272,7 +272,7 @@ def plot(section, work, lines, path):
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     curves = {}
     for entries in gather(lines).values():
@@ -296,6 +296,9 @@ def plot(section, work, lines, path):
     sizes = sorted({size for points in curves.values() for size, _ in points})
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
+    # 1, 2 and 5 of each decade, since most plots do not span one
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=110, metadata={"Software": None})
