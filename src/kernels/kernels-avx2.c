@@ -606,7 +606,7 @@ select_screened_avx2 (const int32_t *scores, const SaeScreenedRow *row,
     const SaeScreenedLatents *latents, size_t n, uint32_t base,
     uint32_t *out_index, float *out_lower, float *out_upper)
 {
-  const SaeScreenedLatents *l = latents;
+  const SaeScreenedLatents l = *latents; /* which no store can change */
   const __m256 threshold = _mm256_set1_ps (row->threshold);
   const __m256 row_scale = _mm256_set1_ps (row->scale);
   const __m256 row_norm = _mm256_set1_ps (row->norm);
@@ -616,19 +616,19 @@ select_screened_avx2 (const int32_t *scores, const SaeScreenedRow *row,
   for (; j + 8 <= n; j += 8) {
     __m256 s =
         _mm256_mul_ps (_mm256_cvtepi32_ps (load (scores + j)), row_scale);
-    __m256 f = _mm256_fmadd_ps (s, _mm256_loadu_ps (l->scale + j),
-        _mm256_loadu_ps (l->bias + j));
-    __m256 e = _mm256_fmadd_ps (row_norm, _mm256_loadu_ps (l->error + j),
-        _mm256_loadu_ps (l->bias_error + j));
-    e = _mm256_fmadd_ps (row_error, _mm256_loadu_ps (l->norm + j), e);
+    __m256 f = _mm256_fmadd_ps (s, _mm256_loadu_ps (l.scale + j),
+        _mm256_loadu_ps (l.bias + j));
+    __m256 e = _mm256_fmadd_ps (row_norm, _mm256_loadu_ps (l.error + j),
+        _mm256_loadu_ps (l.bias_error + j));
+    e = _mm256_fmadd_ps (row_error, _mm256_loadu_ps (l.norm + j), e);
     __m256 upper = _mm256_add_ps (f, e);
     __m256 above = _mm256_cmp_ps (upper, threshold, _CMP_GT_OQ);
     unsigned mask = (unsigned) _mm256_movemask_ps (above);
     if (!mask)
       continue;
-    if (l->floor)
+    if (l.floor)
       mask &= (unsigned) _mm256_movemask_ps (
-          _mm256_cmp_ps (upper, _mm256_loadu_ps (l->floor + j), _CMP_GT_OQ));
+          _mm256_cmp_ps (upper, _mm256_loadu_ps (l.floor + j), _CMP_GT_OQ));
     const __m256i at = places_of (mask);
     _mm256_storeu_si256 ((__m256i *) (out_index + count),
         _mm256_add_epi32 (at, _mm256_set1_epi32 ((int) (base + (uint32_t) j))));

@@ -622,7 +622,7 @@ select_screened_avx512 (const int32_t *scores, const SaeScreenedRow *row,
     const SaeScreenedLatents *latents, size_t n, uint32_t base,
     uint32_t *out_index, float *out_lower, float *out_upper)
 {
-  const SaeScreenedLatents *l = latents;
+  const SaeScreenedLatents l = *latents; /* which no store can change */
   const __m512 threshold = _mm512_set1_ps (row->threshold);
   const __m512 row_scale = _mm512_set1_ps (row->scale);
   const __m512 row_norm = _mm512_set1_ps (row->norm);
@@ -636,17 +636,17 @@ select_screened_avx512 (const int32_t *scores, const SaeScreenedRow *row,
     __m512 s = _mm512_mul_ps (_mm512_cvtepi32_ps (
                                   _mm512_maskz_loadu_epi32 (valid, scores + j)),
         row_scale);
-    __m512 f = _mm512_fmadd_ps (s, load_tail (l->scale + j, valid),
-        load_tail (l->bias + j, valid));
-    __m512 e = _mm512_fmadd_ps (row_norm, load_tail (l->error + j, valid),
-        load_tail (l->bias_error + j, valid));
-    e = _mm512_fmadd_ps (row_error, load_tail (l->norm + j, valid), e);
+    __m512 f = _mm512_fmadd_ps (s, load_tail (l.scale + j, valid),
+        load_tail (l.bias + j, valid));
+    __m512 e = _mm512_fmadd_ps (row_norm, load_tail (l.error + j, valid),
+        load_tail (l.bias_error + j, valid));
+    e = _mm512_fmadd_ps (row_error, load_tail (l.norm + j, valid), e);
     __m512 upper = _mm512_add_ps (f, e);
     __mmask16 above =
         _mm512_mask_cmp_ps_mask (valid, upper, threshold, _CMP_GT_OQ);
-    if (l->floor)
+    if (l.floor)
       above = _mm512_mask_cmp_ps_mask (above, upper,
-          load_tail (l->floor + j, valid), _CMP_GT_OQ);
+          load_tail (l.floor + j, valid), _CMP_GT_OQ);
     if (!above)
       continue;
     /* compress in registers: storing compressed is slow on Zen 4 */

@@ -3,7 +3,7 @@
 
 /* What a bound below the k-th largest is content with. */
 #define MAX_HALVINGS 12
-#define CLOSE_SHARE 16
+#define CLOSE_SHARE 4
 
 static inline void
 swap (float *a, float *b)
