@@ -41,6 +41,29 @@ combine (float *y, size_t d, const float *values, const uint32_t *index,
     combine_strip (y + j, d - j, values, index, n, rows + j, ld);
 }
 
+/* One row against four that lie anywhere. */
+typedef void (
+    *Tile1x4) (const float *x, const float *const *w, size_t d, float *out);
+
+/* dots_at by tiles: lines of the next one are asked for while one is worked
+ * on, and the last has its last row again in the places left. */
+static inline __attribute__ ((always_inline)) void
+dots_at_by_tiles (Tile1x4 tile, const float *x, const float *rows, size_t ld,
+    const uint32_t *index, size_t n, size_t d, float *out)
+{
+  for (size_t i = 0; i < n; i += 4) {
+    const float *w[4];
+    float four[4];
+    for (size_t p = 0; p < 4; p++) {
+      w[p] = rows + index[i + p < n ? i + p : n - 1] * ld;
+      for (size_t j = 0; i + 4 + p < n && j < d; j += 16)
+        __builtin_prefetch (rows + index[i + 4 + p] * ld + j);
+    }
+    tile (x, w, d, four);
+    memcpy (out + i, four, (n - i < 4 ? n - i : 4) * sizeof *four);
+  }
+}
+
 static inline size_t
 select_above (const float *scores, size_t n, float threshold, uint32_t base,
     uint32_t *out_index, float *out_value)
@@ -327,33 +350,41 @@ store_rows (uint8_t *block, size_t i, const int8_t *q, size_t d)
     to[j] = (uint8_t) (q[j] + SAE_BYTES_OFFSET);
 }
 
+/* What the offset of the weights adds to every sum of a row. */
+static inline int32_t
+sum_of_offset (const int8_t *x, size_t d)
+{
+  int32_t sum = 0;
+
+  for (size_t j = 0; j < d; j++)
+    sum += x[j];
+  return sum * SAE_BYTES_OFFSET;
+}
+
+/* Of weights that lie latent after latent. */
+#define PLAIN_SUMS                                                             \
+  for (size_t r = 0; r < n_x; r++)                                             \
+    for (size_t i = 0; i < n_blocks * SAE_BYTES_LATENTS; i++) {                \
+      uint32_t sum = 0;                                                        \
+      for (size_t j = 0; j < d; j++)                                           \
+        sum += (uint32_t) (x[r * ld_x + j] *                                   \
+                           (blocks[i * d + j] - SAE_BYTES_OFFSET));            \
+      out[r * ld_out + i] = (int32_t) sum;                                     \
+    }
+
 static inline void
 plain_dots_s16 (const int16_t *x, size_t ld_x, size_t n_x,
     const uint8_t *blocks, size_t n_blocks, size_t d, int16_t *scratch,
     int32_t *out, size_t ld_out)
 {
-  for (size_t r = 0; r < n_x; r++)
-    for (size_t i = 0; i < n_blocks * SAE_BYTES_LATENTS; i++) {
-      uint32_t sum = 0;
-      for (size_t j = 0; j < d; j++)
-        sum += (uint32_t) (x[r * ld_x + j] *
-                           (blocks[i * d + j] - SAE_BYTES_OFFSET));
-      out[r * ld_out + i] = (int32_t) sum;
-    }
+  PLAIN_SUMS
 }
 
 static inline void
 plain_dots_s8 (const int8_t *x, size_t ld_x, size_t n_x, const uint8_t *blocks,
     size_t n_blocks, size_t d, int32_t *out, size_t ld_out)
 {
-  for (size_t r = 0; r < n_x; r++)
-    for (size_t i = 0; i < n_blocks * SAE_BYTES_LATENTS; i++) {
-      uint32_t sum = 0;
-      for (size_t j = 0; j < d; j++)
-        sum += (uint32_t) (x[r * ld_x + j] *
-                           (blocks[i * d + j] - SAE_BYTES_OFFSET));
-      out[r * ld_out + i] = (int32_t) sum;
-    }
+  PLAIN_SUMS
 }
 
 static inline size_t
