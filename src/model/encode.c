@@ -17,8 +17,12 @@
 /* Room in a row's candidates beyond what the rule may keep. */
 #define HEADROOM(kept) ((kept) + 2 * SAE_ENCODE_LATENTS + 16)
 #define SCREENED_HEADROOM(kept) ((kept) + 1024)
-/* Bytes of candidates of one block of rows, about. */
+/* Bytes of candidates of one block of rows, about, and of one of them: its
+ * index and value; behind a screen an upper bound too, and where it is when
+ * they are in the order of latents. */
 #define CANDIDATE_BYTES (8u << 20)
+#define CANDIDATE_SIZE 8
+#define SCREENED_CANDIDATE_SIZE 20
 /* With as few rows threads share the latents instead of the rows, */
 #define FEW_ROWS 16
 /* if there are at least so many for each. */
@@ -169,30 +173,38 @@ choose_slices (SaeEncode *encode, guint n_threads)
                               encode->latents_per_slice);
 }
 
+/* Candidates that a row has room for, a multiple of 16. */
+static gsize
+choose_capacity (const SaeEncode *encode)
+{
+  gsize kept = encode->rule->capacity (encode->net);
+  gsize headroom = encode->precision == SAE_SCREEN_NONE
+                       ? HEADROOM (kept)
+                       : SCREENED_HEADROOM (kept);
+  gsize most = (gsize) encode->net->d_sae + SAE_ENCODE_LATENTS;
+
+  return (MIN (headroom + kept, most) + 31) & ~(gsize) 15;
+}
+
 /* Blocks of rows as even as the threads allow, small enough for the caches
  * and for the candidates of rules that may keep every latent. */
 static void
 choose_blocks (SaeEncode *encode)
 {
-  gsize kept = encode->rule->capacity (encode->net), fits;
-  gsize headroom = encode->precision == SAE_SCREEN_NONE
-                       ? HEADROOM (kept)
-                       : SCREENED_HEADROOM (kept);
   guint n_threads = sae_pool_get_n_threads (encode->workspace->pool);
-
   gsize share = (encode->n_rows + n_threads - 1) / n_threads;
+  gsize rows = MAX (share / 2, MIN (share, LEAST_ROWS));
+  gsize candidate = encode->precision == SAE_SCREEN_NONE
+                        ? CANDIDATE_SIZE
+                        : SCREENED_CANDIDATE_SIZE;
 
-  encode->capacity =
-      (MIN (headroom + kept, (gsize) encode->net->d_sae + SAE_ENCODE_LATENTS) +
-          31) &
-      ~(gsize) 15;
-  fits = MAX (1, CANDIDATE_BYTES / (8 * encode->capacity));
-  encode->rows_per_task = MIN (ROW_BLOCK, fits);
+  encode->capacity = choose_capacity (encode);
+  encode->rows_per_task =
+      CLAMP (CANDIDATE_BYTES / (candidate * encode->capacity), 1, ROW_BLOCK);
   choose_slices (encode, n_threads);
   if (encode->n_slices == 1)
-    encode->rows_per_task = MAX (1,
-        MIN (encode->rows_per_task,
-            (MAX (share / 2, MIN (share, LEAST_ROWS)) + 3) & ~(gsize) 3));
+    encode->rows_per_task =
+        CLAMP ((rows + 3) & ~(gsize) 3, 1, encode->rows_per_task);
 }
 
 /* What the bounds need of the net and the screen does not have. */

@@ -73,10 +73,14 @@ make_first_guess (SaeBatchTopK *batch, const SaeNet *net,
     SaeWorkspace *workspace, const float *x, gsize n, guint k, GError **error)
 {
   SaeSparseRows sample;
+  SaeNet unscreened = *net;
   gsize rows = MIN (n, SAMPLE_ROWS), wanted = rows * k * SAMPLE_MARGIN;
 
+  /* all positive latents are wanted, from which a screen would learn nothing
+   * that holds for the batch */
+  unscreened.screen = NULL;
   batch->guess = 0;
-  if (!encode_above (batch, net, workspace, x, rows, 0, &sample, error))
+  if (!encode_above (batch, &unscreened, workspace, x, rows, 0, &sample, error))
     return FALSE;
   if (sample.offsets[rows] <= wanted)
     return TRUE;

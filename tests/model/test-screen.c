@@ -553,6 +553,50 @@ test_counts (void)
   trial_free (&t);
 }
 
+/* Without one from the first rows on, and then with the same for good. */
+static void
+test_model_makes_one (void)
+{
+  Noise noise = noise_new ();
+  SaeConfig config = {.d_in = 64, .d_sae = 4096, .k = 8};
+  SaeConfig small = {.d_in = 8, .d_sae = 64, .k = 8};
+  g_autoptr (SaeModel) model = sample_model (&noise, &config);
+  g_autoptr (SaeModel) none = sample_model (&noise, &small);
+  g_autoptr (GBytes) bytes = sample_rows (&noise, 100, 64);
+  const float *x = g_bytes_get_data (bytes, NULL);
+  SaeNet net = sae_model_get_net_for (model, x, 63);
+
+  g_assert_null (net.screen);
+  net = sae_model_get_net_for (model, x, 1);
+  g_assert_nonnull (net.screen);
+  g_assert_true (sae_model_get_net_for (model, x, 100).screen == net.screen);
+  g_assert_null (sae_model_get_net_for (none, x, 100).screen);
+}
+
+/* What it is for: only a few latents of a stream are scored exactly. */
+static void
+test_stream_is_screened (void)
+{
+  Noise noise = noise_new ();
+  SaeConfig config = {.d_in = 64, .d_sae = 4096, .k = 8};
+  g_autoptr (SaeModel) model = sample_model (&noise, &config);
+  g_autoptr (GBytes) bytes = sample_rows (&noise, 200, 64);
+  g_autoptr (SaeWorkspace) workspace = sae_workspace_new (2);
+  g_autoptr (GError) error = NULL;
+  const gsize *offsets;
+  const guint32 *indices;
+  const float *values;
+  gsize n_scored = 0;
+
+  sae_model_encode_rows (model, workspace, g_bytes_get_data (bytes, NULL), 200,
+      &offsets, &indices, &values, &error);
+  g_assert_no_error (error);
+  for (gsize t = 0; t < workspace->n_tasks; t++)
+    n_scored += workspace->tasks[t].n_scored;
+  g_assert_cmpuint (n_scored, >=, offsets[200]);
+  g_assert_cmpuint (n_scored, <, 200 * 4096 / 4);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -567,5 +611,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/screen/wrong-bounds", test_wrong_bounds);
   g_test_add_func ("/model/screen/counts", test_counts);
   g_test_add_func ("/model/screen/choice", test_choice);
+  g_test_add_func ("/model/screen/model-makes-one", test_model_makes_one);
+  g_test_add_func ("/model/screen/stream-is-screened", test_stream_is_screened);
   return g_test_run ();
 }
