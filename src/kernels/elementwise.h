@@ -41,6 +41,13 @@ combine (float *y, size_t d, const float *values, const uint32_t *index,
     combine_strip (y + j, d - j, values, index, n, rows + j, ld);
 }
 
+static inline void
+prefetch_row (const float *row, size_t d)
+{
+  for (size_t j = 0; j < d; j += 16)
+    __builtin_prefetch (row + j);
+}
+
 /* One row against four that lie anywhere. */
 typedef void (
     *Tile1x4) (const float *x, const float *const *w, size_t d, float *out);
@@ -56,11 +63,12 @@ dots_at_by_tiles (Tile1x4 tile, const float *x, const float *rows, size_t ld,
     float four[4];
     for (size_t p = 0; p < 4; p++) {
       w[p] = rows + index[i + p < n ? i + p : n - 1] * ld;
-      for (size_t j = 0; i + 4 + p < n && j < d; j += 16)
-        __builtin_prefetch (rows + index[i + 4 + p] * ld + j);
+      if (i + 4 + p < n)
+        prefetch_row (rows + index[i + 4 + p] * ld, d);
     }
-    tile (x, w, d, four);
-    memcpy (out + i, four, (n - i < 4 ? n - i : 4) * sizeof *four);
+    tile (x, w, d, i + 4 <= n ? out + i : four);
+    if (i + 4 > n)
+      memcpy (out + i, four, (n - i) * sizeof *four);
   }
 }
 
