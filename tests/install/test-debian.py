@@ -104,7 +104,7 @@ def _():
     for path in debian.iterdir():
         package = path.name.rpartition(".")[0]
         if path.suffix in (".install", ".docs", ".examples", ".manpages",
-                           ".symbols", ".links"):
+                           ".symbols", ".links", ".doc-base"):
             assert package in packages, f"{path.name}: no package {package}"
 
 

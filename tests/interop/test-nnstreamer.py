@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """NNStreamer's own elements before and behind ours.
 
-Skipped where there are none: they are looked for in the folder that
-SAE_NNSTREAMER names (a prefix), in that of prepare-nnstreamer.sh, and among
-the system's plugins. Judges are numpy and what our elements do alone.
+Skipped where there are none (nnstreamer.py says where they may be). Judges are
+numpy and what our elements do alone.
+
+Usage: test-nnstreamer.py FOLDER-OF-SYSTEM-PLUGINS
 """
 
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -16,42 +16,11 @@ import sys
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "python"))
 sys.path.insert(0, str(HERE.parent / "plugin"))
+import nnstreamer  # noqa: E402
 import tap  # noqa: E402
 
-system_plugins = sys.argv.pop(1)
-
-
-def list_prefixes():
-    if "SAE_NNSTREAMER" in os.environ:
-        return [os.environ["SAE_NNSTREAMER"]]
-    cached = subprocess.run(
-        ["bash", str(HERE / "prepare-nnstreamer.sh"), "--prefix"],
-        capture_output=True, text=True,
-    )
-    return [cached.stdout.strip()]
-
-
-def find_plugin():
-    found = [
-        path for prefix in list_prefixes()
-        for path in pathlib.Path(prefix).glob("**/gstreamer-1.0/libnnstreamer.so")
-    ]
-    there = pathlib.Path(system_plugins, "libnnstreamer.so")
-    return found[0] if found else there if there.exists() else None
-
-
-def prepend(name, value):
-    os.environ[name] = f"{value}:{os.environ.get(name, '')}".rstrip(":")
-
-
-plugin = find_plugin()
-if plugin is None:
+if not nnstreamer.use(sys.argv.pop(1)):
     tap.skip_all("no NNStreamer (tests/interop/prepare-nnstreamer.sh builds it)")
-prepend("GST_PLUGIN_PATH_1_0", plugin.parent)
-prepend("LD_LIBRARY_PATH", plugin.parent.parent)
-os.environ["GST_REGISTRY_1_0"] += ".nnstreamer"
-# It warns of caps that it then takes.
-os.environ["G_DEBUG"] = ""
 
 import launch  # noqa: E402
 import numpy as np  # noqa: E402
