@@ -187,6 +187,38 @@ make_tensor (GQuark id, const GstSaeTensor *tensor, GstBuffer *data)
   return theirs;
 }
 
+static GstMemory *
+share (GstMemory *memory, gsize skip, gsize size)
+{
+  if (GST_MEMORY_FLAG_IS_SET (memory, GST_MEMORY_FLAG_NO_SHARE))
+    return gst_memory_copy (memory, (gssize) skip, (gssize) size);
+  if (skip == 0 && size == gst_memory_get_sizes (memory, NULL, NULL))
+    return gst_memory_ref (memory);
+  return gst_memory_share (memory, (gssize) skip, (gssize) size);
+}
+
+/* Not gst_buffer_copy_region(): the copy of a buffer from a pool has a
+ * reference to it, and @buffer is to have the copy in a meta of its own. */
+static GstBuffer *
+share_region (GstBuffer *buffer, gsize offset, gsize size)
+{
+  GstBuffer *region = gst_buffer_new ();
+  guint first, n;
+  gsize skip;
+
+  if (size == 0 ||
+      !gst_buffer_find_memory (buffer, offset, size, &first, &n, &skip))
+    return region;
+  for (guint i = first; i < first + n; i++) {
+    GstMemory *memory = gst_buffer_peek_memory (buffer, i);
+    gsize part = MIN (size, gst_memory_get_sizes (memory, NULL, NULL) - skip);
+    gst_buffer_append_memory (region, share (memory, skip, part));
+    size -= part;
+    skip = 0;
+  }
+  return region;
+}
+
 static GQuark
 name_tensor (GQuark id, guint index, guint n)
 {
@@ -208,9 +240,7 @@ gst_sae_meta_tensors_add (GstBuffer *buffer, const GstSaeReader *reader,
   for (guint i = 0; i < reader->n_tensors; i++) {
     offset += header_size;
     theirs[i] = make_tensor (name_tensor (id, i, reader->n_tensors),
-        &reader->tensors[i],
-        gst_buffer_copy_region (buffer, GST_BUFFER_COPY_MEMORY, offset,
-            reader->size[i]));
+        &reader->tensors[i], share_region (buffer, offset, reader->size[i]));
     offset += reader->size[i];
   }
   gst_tensor_meta_set (gst_buffer_add_tensor_meta (buffer), reader->n_tensors,

@@ -177,7 +177,7 @@ send_tensors (GstSaeTensorMeta *self, GstBuffer *frame, GstSaeTensors *tensors,
     return GST_FLOW_NOT_NEGOTIATED;
   buffer = gst_buffer_new ();
   gst_buffer_copy_into (buffer, frame,
-      GST_BUFFER_COPY_TIMESTAMPS | GST_BUFFER_COPY_FLAGS, 0, 0);
+      GST_BUFFER_COPY_TIMESTAMPS | GST_BUFFER_COPY_FLAGS, 0, -1);
   for (guint i = 0; i < tensors->n_tensors; i++)
     gst_buffer_append_memory (buffer, take_memory (data[i]));
   return gst_pad_push (self->src_pad, buffer);

@@ -2,7 +2,9 @@
 """Arrays of numpy into pipelines and out of them, by appsrc and appsink."""
 
 import contextlib
+import re
 import socket
+import subprocess
 import time
 
 import gi
@@ -44,6 +46,29 @@ def wrap(*arrays):
         data = GLib.Bytes.new(np.ascontiguousarray(array).tobytes())
         buffer = buffer.append(Gst.Buffer.new_wrapped_bytes(data))
     return buffer
+
+
+def list_codes():
+    """Nicks of the forms that codes have, less auto."""
+    text = subprocess.run(
+        ["gst-inspect-1.0", "saeencoder"], capture_output=True, text=True
+    ).stdout
+    values = text.partition("codes-format")[2].partition("\n\n")[0]
+    values = values.partition("GstSaeCodesFormat")[2].splitlines()[1:]
+    nicks = []
+    for line in values:
+        match = re.match(r"\s+\(\d+\): (\S+)", line)
+        if not match:
+            break
+        nicks.append(match[1])
+    assert {"auto", "pairs", "dense"} <= set(nicks), text
+    return [nick for nick in nicks if nick != "auto"]
+
+
+def dimensions(sample):
+    """What the caps say; bindings differ in how they show a structure."""
+    text = sample.get_caps().to_string().replace("\\", "")
+    return re.search(r'dimensions=\(string\)"?([0-9:,]+?)"?(?:, |;|$)', text)[1]
 
 
 def read(buffer):

@@ -87,7 +87,7 @@ def _():
                 sample = pipeline.pull()
                 index, value = views(sample.get_buffer(), (np.uint32, np.float32), n)
                 assert index.shape == value.shape == (n, K)
-                text = sample.get_caps().get_structure(0).get_string("dimensions")
+                text = streams.dimensions(sample)
                 assert text == f"{K}:{n},{K}:{n}", text
                 latents = model.encode(bridge.to_bytes(rows))
                 want = bridge.to_array(latents.to_dense(), (n, D_SAE))
@@ -145,8 +145,8 @@ def _():
     ) as pipeline:
         buffer, _, _ = new_buffer(N)
         pipeline.push(buffer)
-        structure = pipeline.pull().get_caps().get_structure(0)
-        assert structure.get_string("dimensions") == f"{D_IN}:4:8", structure
+        text = streams.dimensions(pipeline.pull())
+        assert text == f"{D_IN}:4:8", text
 
 
 tap.main()

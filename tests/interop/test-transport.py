@@ -61,16 +61,7 @@ def send_and_receive(sender, receiver, ready):
         assert taking.returncode == 0, f"{received}\n{sent}"
 
 
-def list_codes():
-    """Each form of codes, as an option of saeencoder."""
-    encoder = Gst.ElementFactory.make("saeencoder")
-    values = encoder.find_property("codes-format").enum_class.__enum_values__
-    nicks = {value.value_nick for value in values.values()} - {"auto"}
-    assert {"pairs", "dense"} <= nicks, nicks
-    return {nick: f"codes-format={nick}" for nick in sorted(nicks)}
-
-
-CODES = list_codes()
+CODES = {nick: f"codes-format={nick}" for nick in streams.list_codes()}
 
 
 @tap.test("/interop/gdp/rows-and-codes-are-the-same-bits-behind-it")

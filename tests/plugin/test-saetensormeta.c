@@ -340,6 +340,32 @@ test_tensors_get_a_meta_of_the_same_memory (void)
   gst_harness_teardown (harness);
 }
 
+static void
+test_any_cut_into_memories (void)
+{
+  GstHarness *harness =
+      play ("saetensormeta", STATIC ("2", "uint32,float32", "4:3,4:3"));
+  guint8 bytes[96], got_bytes[48];
+  GstBuffer *buffer = gst_buffer_new (), *got;
+  GstTensorMeta *meta;
+
+  for (guint i = 0; i < 96; i++)
+    bytes[i] = (guint8) i;
+  for (guint at = 0; at < 96; at += 32)
+    gst_buffer_append (buffer, gst_buffer_new_memdup (bytes + at, 32));
+  gst_harness_push (harness, buffer);
+  got = gst_harness_pull (harness);
+  meta = gst_buffer_get_tensor_meta (got);
+  for (guint i = 0; i < 2; i++) {
+    g_assert_cmpuint (gst_buffer_extract (meta->tensors[i]->data, 0, got_bytes,
+                          48),
+        ==, 48);
+    g_assert_cmpmem (got_bytes, 48, bytes + 48 * i, 48);
+  }
+  gst_buffer_unref (got);
+  gst_harness_teardown (harness);
+}
+
 /* A flexible tensor [2, 3] of float32, as NNStreamer writes one. */
 static GstBuffer *
 make_flexible (void)
@@ -475,6 +501,7 @@ main (int argc, char **argv)
       test_more_tensors_than_streams_have_are_refused);
   ADD ("tensors-get-a-meta-of-the-same-memory",
       test_tensors_get_a_meta_of_the_same_memory);
+  ADD ("any-cut-into-memories", test_any_cut_into_memories);
   ADD ("headers-are-left-out", test_headers_are_left_out);
   ADD ("half-rows-are-refused", test_half_rows_are_refused);
   ADD ("an-encoder-takes-the-tensors-of-frames",
