@@ -71,7 +71,6 @@ in_tree() { # in_tree TREE COMMAND…
 # A Debian of nothing but apt and what it needs.
 unpack_base() { # unpack_base TREE
   local tar=$cache/$suite-base.tar.gz
-  mkdir -p "$cache/archives-$suite/partial"
   if [ ! -e "$tar" ]; then
     say "A base of $suite"
     mmdebstrap --quiet --variant=apt --mode=root --include=ca-certificates \
@@ -183,7 +182,7 @@ mkdir -p "$cache"
 for suite in "${suites[@]}"; do
   out=${OUT:-$top/build-packages/$suite}
   rm -rf "$out"
-  mkdir -p "$out"
+  mkdir -p "$out" "$cache/archives-$suite/partial"
   build_packages
   use_packages
 done
