@@ -111,10 +111,24 @@ sae_trainer_class_init (SaeTrainerClass *klass)
   object_class->get_property = sae_trainer_get_property;
   object_class->finalize = sae_trainer_finalize;
   sae_trainer_options_install (object_class);
+  /**
+   * SaeTrainer:steps:
+   *
+   * Optimiser steps taken since the start.
+   *
+   * Since: 0.1
+   */
   g_object_class_install_property (object_class,
       sae_trainer_options_end () + PROP_STEPS,
       g_param_spec_uint64 ("steps", NULL, "Optimiser steps taken", 0,
           G_MAXUINT64, 0, read_only));
+  /**
+   * SaeTrainer:rows:
+   *
+   * Rows trained on since the start.
+   *
+   * Since: 0.1
+   */
   g_object_class_install_property (object_class,
       sae_trainer_options_end () + PROP_ROWS,
       g_param_spec_uint64 ("rows", NULL, "Rows trained on", 0, G_MAXUINT64, 0,
