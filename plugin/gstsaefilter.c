@@ -7,6 +7,7 @@
 #include "gstsaecodes.h"
 #include "gstsaefloats.h"
 #include "gstsaepool.h"
+#include "gstsaerowmeta.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_filter_debug);
 #define GST_CAT_DEFAULT sae_filter_debug
@@ -383,6 +384,17 @@ choose_form (GstSaeFilter *self, const GstSaeTensors *in, GstSaeTensors *form,
   return FALSE;
 }
 
+static gboolean
+check_in_format (GstSaeFilter *self, const GstSaeTensors *in, GError **error)
+{
+  if (in->format != GST_SAE_FORMAT_SPARSE ||
+      GST_SAE_FILTER_GET_CLASS (self)->reads_sparse)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "tensors: expected format static or flexible, got sparse");
+  return FALSE;
+}
+
 /* Reads both caps and checks them against the model. */
 static gboolean
 check_caps (GstSaeFilter *self, GstCaps *in_caps, GstCaps *out_caps,
@@ -393,6 +405,7 @@ check_caps (GstSaeFilter *self, GstCaps *in_caps, GstCaps *out_caps,
   GstSaeTensors form;
 
   if (!gst_sae_tensors_from_caps (&priv->in, in_caps, error) ||
+      !check_in_format (self, &priv->in, error) ||
       (priv->in.n_tensors > 0 &&
           !klass->check (self, &priv->in, &priv->config, error)) ||
       !gst_sae_tensors_from_caps (&priv->out, out_caps, error))
@@ -554,7 +567,7 @@ gst_sae_filter_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *inbuf,
   GstFlowReturn flow = GST_FLOW_ERROR;
   GError *error = NULL;
 
-  if (gst_sae_reader_open (&priv->reader, inbuf, &priv->in, &error))
+  if (gst_sae_reader_open_any (&priv->reader, inbuf, &priv->in, &error))
     flow = acquire_output (self, outbuf, &error);
   if (flow != GST_FLOW_OK)
     gst_sae_reader_close (&priv->reader);
@@ -584,7 +597,8 @@ map_output (GstBuffer *buffer, guint n, GstMapInfo *maps)
 }
 
 static gboolean
-process (GstSaeFilter *self, GstBuffer *outbuf, GError **error)
+process (GstSaeFilter *self, GstBuffer *inbuf, GstBuffer *outbuf,
+    GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
   GstMapInfo maps[GST_SAE_MAX_TENSORS];
@@ -592,6 +606,8 @@ process (GstSaeFilter *self, GstBuffer *outbuf, GError **error)
       .model = priv->model,
       .workspace = priv->workspace,
       .in = &priv->reader,
+      .inbuf = inbuf,
+      .outbuf = outbuf,
       .form = &priv->out,
       .out = maps,
   };
@@ -616,7 +632,7 @@ gst_sae_filter_transform (GstBaseTransform *trans, GstBuffer *inbuf,
 {
   GstSaeFilter *self = GST_SAE_FILTER (trans);
   GError *error = NULL;
-  gboolean ok = process (self, outbuf, &error);
+  gboolean ok = process (self, inbuf, outbuf, &error);
 
   gst_sae_reader_close (&PRIVATE (self)->reader);
   if (ok)
@@ -626,12 +642,13 @@ gst_sae_filter_transform (GstBaseTransform *trans, GstBuffer *inbuf,
   return GST_FLOW_ERROR;
 }
 
-/* Metas say something about the rows, which are the same on both sides. */
+/* Metas say something about the rows, which are the same on both sides; but
+ * what a model took from them is of the codes. */
 static gboolean
 gst_sae_filter_transform_meta (GstBaseTransform *trans, GstBuffer *outbuf,
     GstMeta *meta, GstBuffer *inbuf)
 {
-  return TRUE;
+  return meta->info->api != GST_SAE_ROW_META_API_TYPE;
 }
 
 const float *

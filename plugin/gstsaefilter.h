@@ -23,12 +23,15 @@ typedef struct {
   SaeModel *model;
   SaeWorkspace *workspace;
   const GstSaeReader *in;
+  GstBuffer *inbuf, *outbuf; /* for their metas */
   const GstSaeTensors *form; /* what the output is */
   GstMapInfo *out;           /* its memories, mapped, one a tensor */
 } GstSaeJob;
 
 struct _GstSaeFilterClass {
   GstBaseTransformClass parent_class;
+
+  gboolean reads_sparse; /* sparse tensors may come in */
 
   /* Checks what @in (its tensors are known) demands of @config and fills in
    * sizes of @config that are still 0. */

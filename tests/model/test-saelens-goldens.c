@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Dictionaries that SAELens saved, with what SAELens makes of some rows. */
+ * Dictionaries that other libraries saved, with what these make of some
+ * rows. */
 #include <unistd.h>
 
 #include "expect.h"
 #include "model.h"
 #include "npy.h"
 
-static const char *const folders[] = {"saelens-jumprelu",
+static const char *const folders[] = {"saelens-gated", "saelens-jumprelu",
     "saelens-standard-bdec0", "saelens-standard-bdec1",
     "saelens-topk-bdec0-rescale0", "saelens-topk-bdec0-rescale1",
-    "saelens-topk-bdec1-rescale0", "saelens-topk-bdec1-rescale1"};
+    "saelens-topk-bdec1-rescale0", "saelens-topk-bdec1-rescale1",
+    "saelens-topk-norm-constant_norm_rescale",
+    "saelens-topk-norm-expected_average_only_in",
+    "saelens-topk-norm-layer_norm", "sparsify-topk", "sparsify-groupmax"};
 
 /* A float32 matrix of @rows (0: any) from a .npy file. (transfer full) */
 static GBytes *
