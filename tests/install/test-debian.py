@@ -21,7 +21,11 @@ del sys.argv[1:]
 debian = sources / "debian"
 
 # What only some systems install: a list may name it in vain.
-OPTIONAL = ("usr/share/doc/sae-1.0",)
+OPTIONAL = (
+    "usr/share/doc/sae-1.0",
+    "usr/share/man/man1/sae-*.1",
+    "usr/share/bash-completion/completions/sae-*",
+)
 
 
 def ask_meson(what):
