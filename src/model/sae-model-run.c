@@ -45,9 +45,11 @@ encode (SaeModel *model, SaeWorkspace *workspace, const float *x, gsize n_rows,
  * @x: float32 [n_rows, d_in], native endianness
  * @error: return location
  *
- * latents = rule ((x − [pre_bias] b_dec) W_encᵀ + b_enc). The bits do not
- * depend on the other rows, the number of threads or the machine's SIMD
- * level. %SAE_ERROR_NON_FINITE when a row holds a NaN or an infinity.
+ * latents = rule ((norm (x) − [pre_bias] b_dec) W_encᵀ + b_enc), where norm is
+ * the model's #SaeInputNorm; what it took from each row stays with the latents
+ * (sae_latents_get_row_norms()). The bits do not depend on the other rows, the
+ * number of threads or the machine's SIMD level. %SAE_ERROR_NON_FINITE when a
+ * row holds a NaN or an infinity.
  *
  * For a stream of buffers use sae_model_encode_rows(), which keeps its
  * memory and threads.
@@ -104,7 +106,9 @@ decode (SaeModel *model, SaeWorkspace *workspace, const SaeSparseRows *rows,
  * @latents: latents of a model with as many
  * @error: return location
  *
- * x_hat = latents W_dec + b_dec.
+ * x_hat = latents W_dec + b_dec, with the model's #SaeInputNorm undone.
+ * %SAE_ERROR_UNSUPPORTED when it normalises rows and @latents do not say what
+ * of, see sae_latents_with_row_norms().
  *
  * Returns: (transfer full): float32 [n_rows, d_out]
  * Since: 0.1
@@ -189,6 +193,27 @@ sae_model_encode_rows (SaeModel *model, SaeWorkspace *workspace, const float *x,
   return TRUE;
 }
 
+/* The norms that were given for these rows; they are used once. */
+static gboolean
+take_norms (SaeModel *model, SaeWorkspace *workspace, SaeSparseRows *rows,
+    GError **error)
+{
+  const SaeRowNorm *norms = workspace->given;
+  gsize n_norms = workspace->n_given;
+
+  sae_workspace_set_row_norms (workspace, NULL, 0);
+  if (norms && n_norms != rows->n_rows &&
+      sae_input_norm_is_per_row (sae_model_get_net (model)->input_norm)) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "codes: expected mean and scale of %" G_GSIZE_FORMAT
+        " rows, got those of %" G_GSIZE_FORMAT,
+        rows->n_rows, n_norms);
+    return FALSE;
+  }
+  rows->norms = norms;
+  return TRUE;
+}
+
 /**
  * sae_model_decode_rows: (skip)
  * @model: a model
@@ -201,7 +226,8 @@ sae_model_encode_rows (SaeModel *model, SaeWorkspace *workspace, const float *x,
  * @error: return location
  *
  * sae_model_decode() for streams. %SAE_ERROR_FORMAT when the rows are not
- * what they should be; @x_hat is then untouched.
+ * what they should be; @x_hat is then untouched. A model that normalises rows
+ * needs sae_workspace_set_row_norms() first, else %SAE_ERROR_UNSUPPORTED.
  *
  * Returns: whether it worked
  * Since: 0.1
@@ -213,7 +239,8 @@ sae_model_decode_rows (SaeModel *model, SaeWorkspace *workspace,
 {
   SaeSparseRows rows = {n_rows, offsets, indices, values};
 
-  return sae_sparse_rows_check (&rows, sae_model_get_net (model)->d_sae,
+  return take_norms (model, workspace, &rows, error) &&
+         sae_sparse_rows_check (&rows, sae_model_get_net (model)->d_sae,
              error) &&
          sae_net_decode (sae_model_get_net (model), workspace, &rows, x_hat,
              error);
@@ -241,6 +268,7 @@ sae_model_decode_dense (SaeModel *model, SaeWorkspace *workspace,
 
   return sae_workspace_gather (workspace, latents, n_rows,
              sae_model_get_net (model)->d_sae, &rows, error) &&
+         take_norms (model, workspace, &rows, error) &&
          sae_net_decode (sae_model_get_net (model), workspace, &rows, x_hat,
              error);
 }

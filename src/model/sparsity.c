@@ -5,6 +5,7 @@ static const SaeSparsityRule *const rules[] = {
     &sae_sparsity_top_k,
     &sae_sparsity_l1,
     &sae_sparsity_jump_relu,
+    &sae_sparsity_gated,
 };
 
 const SaeSparsityRule *

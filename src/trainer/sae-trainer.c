@@ -172,12 +172,32 @@ adopt_size (const char *name, guint *set, guint model_has, GError **error)
   return TRUE;
 }
 
+/* What runs, but has no gradients here. */
+static gboolean
+check_trainable (const SaeNet *net, GError **error)
+{
+  if (net->sparsity == SAE_SPARSITY_GATED) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "model: gated dictionaries run here, but are not trained");
+    return FALSE;
+  }
+  if (net->input_norm != SAE_INPUT_NORM_NONE) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "model: dictionaries that normalise their input (%s) run here, but are "
+        "not trained",
+        sae_input_norm_get_name (net->input_norm));
+    return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 adopt_model (SaeTrainerOptions *options, SaeModel *model, GError **error)
 {
   const SaeNet *net = sae_model_get_net (model);
 
-  if (!adopt_size ("input-size", &options->d_in, net->d_in, error) ||
+  if (!check_trainable (net, error) ||
+      !adopt_size ("input-size", &options->d_in, net->d_in, error) ||
       !adopt_size ("output-size", &options->d_out, net->d_out, error) ||
       !adopt_size ("dict-size", &options->d_sae, net->d_sae, error))
     return FALSE;
@@ -251,7 +271,8 @@ sae_trainer_start (SaeTrainer *trainer, GError **error)
  *
  * Starts a run from the weights of @model; optimiser, schedule and counters
  * start anew. Sizes that were set must be the model's, and its metadata is
- * kept.
+ * kept. %SAE_ERROR_UNSUPPORTED for a gated model and for one that normalises
+ * its input (#SaeInputNorm): they are not trained here.
  *
  * Returns: whether it started
  * Since: 0.1
