@@ -10,11 +10,16 @@
 typedef struct {
   guint32 d_in, d_out, d_sae;
   guint32 k;      /* 0 where the rule has none */
-  char *sparsity; /* nick of the rule: "top-k", "l1", "jump-relu" */
+  char *sparsity; /* nick of the rule: "top-k", "l1", "jump-relu", "gated" */
   char *ties;     /* nick: "lowest-index" or "keep-all" */
   gboolean pre_bias;
+  /* Nick of what is done to rows first: "none", "layer-norm",
+   * "constant-norm", "expected-average"; NULL for none. */
+  char *input_norm;
   float *W_enc, *b_enc, *W_dec, *b_dec; /* g_free() */
   float *threshold; /* [d_sae], g_free(); with "jump-relu" only, else NULL */
+  /* [d_sae], g_free(); with "gated" only, whose b_enc is the gate's bias */
+  float *r_mag, *b_mag;
   /* Text key to text value, shown in and kept through cfg.json's metadata:
    * the model's name, the hook point, … (gchar*, gchar*); never NULL. */
   GHashTable *metadata;

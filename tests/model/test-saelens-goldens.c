@@ -7,10 +7,13 @@
 #include "model.h"
 #include "npy.h"
 
-static const char *const folders[] = {"saelens-jumprelu",
+static const char *const folders[] = {"saelens-gated", "saelens-jumprelu",
     "saelens-standard-bdec0", "saelens-standard-bdec1",
     "saelens-topk-bdec0-rescale0", "saelens-topk-bdec0-rescale1",
-    "saelens-topk-bdec1-rescale0", "saelens-topk-bdec1-rescale1"};
+    "saelens-topk-bdec1-rescale0", "saelens-topk-bdec1-rescale1",
+    "saelens-topk-norm-constant_norm_rescale",
+    "saelens-topk-norm-expected_average_only_in",
+    "saelens-topk-norm-layer_norm"};
 
 /* A float32 matrix of @rows (0: any) from a .npy file. (transfer full) */
 static GBytes *
