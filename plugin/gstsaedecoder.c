@@ -6,7 +6,9 @@
  *
  * Reconstructs activations from the codes of saeencoder, or from any codes of
  * the same model: pairs (indices in any order; equal ones add up) or dense.
- * Indices that the dictionary does not have fail the buffer.
+ * Indices that the dictionary does not have fail the buffer. So do codes of a
+ * model that normalises rows when they come without what was taken from these
+ * (a meta, which files and other processes do not keep).
  *
  * ## Example
  * |[
@@ -19,6 +21,7 @@
 #include <string.h>
 
 #include "gstsaecodes.h"
+#include "gstsaerowmeta.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_decoder_debug);
 #define GST_CAT_DEFAULT sae_decoder_debug
@@ -128,6 +131,16 @@ decode_pairs (GstSaeFilter *filter, const GstSaeJob *job, const float *values,
       values, n_rows, (float *) job->out[0].data, error);
 }
 
+/* What the encoder took from each row, for models that need it to decode. */
+static void
+give_norms (const GstSaeJob *job)
+{
+  const GstSaeRowMeta *rows = gst_sae_row_meta_get (job->inbuf);
+
+  sae_workspace_set_row_norms (job->workspace, rows ? rows->norms : NULL,
+      rows ? rows->n_rows : 0);
+}
+
 static gboolean
 gst_sae_decoder_process (GstSaeFilter *filter, const GstSaeJob *job,
     GError **error)
@@ -138,6 +151,7 @@ gst_sae_decoder_process (GstSaeFilter *filter, const GstSaeJob *job,
 
   if (!values)
     return FALSE;
+  give_norms (job);
   if (pairs)
     return decode_pairs (filter, job, values, error);
   return sae_model_decode_dense (job->model, job->workspace, values,

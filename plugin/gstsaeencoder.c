@@ -7,7 +7,9 @@
  * Encodes each row of activations with a sparse autoencoder and sends its
  * codes: pairs of index and value for top-k models, else dense. Rows keep
  * their timestamps, flags and metas; outer dimensions are kept too. The codes
- * of a row do not depend on how the stream is cut into buffers.
+ * of a row do not depend on how the stream is cut into buffers. A model that
+ * normalises rows leaves what it took from them on the buffer (GstSaeRowMeta),
+ * where saedecoder looks for it.
  *
  * ## Example
  * |[
@@ -20,6 +22,7 @@
 #include <string.h>
 
 #include "gstsaecodes.h"
+#include "gstsaerowmeta.h"
 #include "sae-enum-types.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_encoder_debug);
@@ -225,6 +228,20 @@ write_dense (const Latents *latents, gsize d_sae, float *codes)
       codes[latents->indices[p]] = latents->values[p];
 }
 
+/* What the model took from each row goes with the codes. */
+static gboolean
+attach_norms (const GstSaeJob *job, GError **error)
+{
+  gsize n_rows;
+  const float *norms = sae_workspace_get_row_norms (job->workspace, &n_rows);
+
+  if (gst_sae_row_meta_set (job->outbuf, norms, n_rows))
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+      "no memory for mean and scale of %" G_GSIZE_FORMAT " rows", n_rows);
+  return FALSE;
+}
+
 static gboolean
 gst_sae_encoder_process (GstSaeFilter *filter, const GstSaeJob *job,
     GError **error)
@@ -241,7 +258,8 @@ gst_sae_encoder_process (GstSaeFilter *filter, const GstSaeJob *job,
   GST_OBJECT_UNLOCK (self);
   sae_workspace_set_zero_nonfinite (job->workspace, zero);
   if (!sae_model_encode_rows (job->model, job->workspace, x, latents.n_rows,
-          &latents.offsets, &latents.indices, &latents.values, error))
+          &latents.offsets, &latents.indices, &latents.values, error) ||
+      !attach_norms (job, error))
     return FALSE;
   GST_OBJECT_LOCK (self);
   self->nonfinite_rows = sae_workspace_get_n_nonfinite (job->workspace);

@@ -7,6 +7,7 @@
 #include "gstsaecodes.h"
 #include "gstsaefloats.h"
 #include "gstsaepool.h"
+#include "gstsaerowmeta.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_filter_debug);
 #define GST_CAT_DEFAULT sae_filter_debug
@@ -584,7 +585,8 @@ map_output (GstBuffer *buffer, guint n, GstMapInfo *maps)
 }
 
 static gboolean
-process (GstSaeFilter *self, GstBuffer *outbuf, GError **error)
+process (GstSaeFilter *self, GstBuffer *inbuf, GstBuffer *outbuf,
+    GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
   GstMapInfo maps[GST_SAE_MAX_TENSORS];
@@ -592,6 +594,8 @@ process (GstSaeFilter *self, GstBuffer *outbuf, GError **error)
       .model = priv->model,
       .workspace = priv->workspace,
       .in = &priv->reader,
+      .inbuf = inbuf,
+      .outbuf = outbuf,
       .form = &priv->out,
       .out = maps,
   };
@@ -616,7 +620,7 @@ gst_sae_filter_transform (GstBaseTransform *trans, GstBuffer *inbuf,
 {
   GstSaeFilter *self = GST_SAE_FILTER (trans);
   GError *error = NULL;
-  gboolean ok = process (self, outbuf, &error);
+  gboolean ok = process (self, inbuf, outbuf, &error);
 
   gst_sae_reader_close (&PRIVATE (self)->reader);
   if (ok)
@@ -626,12 +630,13 @@ gst_sae_filter_transform (GstBaseTransform *trans, GstBuffer *inbuf,
   return GST_FLOW_ERROR;
 }
 
-/* Metas say something about the rows, which are the same on both sides. */
+/* Metas say something about the rows, which are the same on both sides; but
+ * what a model took from them is of the codes. */
 static gboolean
 gst_sae_filter_transform_meta (GstBaseTransform *trans, GstBuffer *outbuf,
     GstMeta *meta, GstBuffer *inbuf)
 {
-  return TRUE;
+  return meta->info->api != GST_SAE_ROW_META_API_TYPE;
 }
 
 const float *

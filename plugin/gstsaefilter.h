@@ -23,6 +23,7 @@ typedef struct {
   SaeModel *model;
   SaeWorkspace *workspace;
   const GstSaeReader *in;
+  GstBuffer *inbuf, *outbuf; /* for their metas */
   const GstSaeTensors *form; /* what the output is */
   GstMapInfo *out;           /* its memories, mapped, one a tensor */
 } GstSaeJob;

@@ -204,7 +204,7 @@ take_norms (SaeModel *model, SaeWorkspace *workspace, SaeSparseRows *rows,
   sae_workspace_set_row_norms (workspace, NULL, 0);
   if (norms && n_norms != rows->n_rows &&
       sae_input_norm_is_per_row (sae_model_get_net (model)->input_norm)) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+    g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
         "codes: expected mean and scale of %" G_GSIZE_FORMAT
         " rows, got those of %" G_GSIZE_FORMAT,
         rows->n_rows, n_norms);
