@@ -3,8 +3,10 @@
 
 #include "sae-error.h"
 #include "sae-checkpoint.h"
+#include "sae-edits.h"
 #include "sae-enums.h"
 #include "sae-latents.h"
 #include "sae-metrics.h"
 #include "sae-model.h"
+#include "sae-model-store.h"
 #include "sae-trainer.h"

@@ -6,8 +6,8 @@
 #include "layouts.h"
 #include "sae-enum-types.h"
 
-/* Layout that sae_model_save() writes. */
-#define SAVE_LAYOUT "saelens"
+/* Layout where none is named. */
+#define DEFAULT_LAYOUT "saelens"
 
 /* Value of an enumeration from its nick, or @fallback without one. */
 static gboolean
@@ -23,6 +23,18 @@ enum_from_nick (GType type, const char *nick, gint fallback, gint *value,
   g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
       "%s: '%s' is not one of its values", g_type_name (type), nick);
   return FALSE;
+}
+
+/* Takes both. */
+static SaeModel *
+add_skip (SaeModel *model, float *W_skip, GError **error)
+{
+  gsize n = (gsize) sae_model_get_d_out (model) * sae_model_get_d_in (model);
+  g_autoptr (SaeModel) plain = model;
+  g_autoptr (GBytes) bytes =
+      g_bytes_new_with_free_func (W_skip, n * sizeof *W_skip, g_free, W_skip);
+
+  return sae_model_with_skip (plain, bytes, error);
 }
 
 /* Takes @model. */
@@ -91,6 +103,8 @@ sae_model_load (const char *path, GError **error)
       g_steal_pointer (&dictionary->W_dec),
       g_steal_pointer (&dictionary->b_dec),
       g_steal_pointer (&dictionary->threshold), dictionary->metadata, error);
+  if (model && dictionary->W_skip)
+    model = add_skip (model, g_steal_pointer (&dictionary->W_skip), error);
   if (model && dictionary->r_mag)
     model = add_gate (model, dictionary, error);
   if (!model)
@@ -107,14 +121,50 @@ enum_to_nick (GType type, gint value)
 }
 
 /**
+ * sae_model_list_layouts:
+ *
+ * The weight layouts that sae_model_load() knows, which tells them apart by
+ * itself. sae_model_can_save_as() says which of them can be written.
+ *
+ * Returns: (transfer full) (array zero-terminated=1): their names, `saelens`
+ *   first
+ * Since: 0.1
+ */
+char **
+sae_model_list_layouts (void)
+{
+  const SaeLayout *const *layouts = sae_layouts_list ();
+  GStrvBuilder *builder = g_strv_builder_new ();
+  char **list;
+
+  for (; *layouts; layouts++)
+    g_strv_builder_add (builder, (*layouts)->name);
+  list = g_strv_builder_end (builder);
+  g_strv_builder_unref (builder);
+  return list;
+}
+
+/**
+ * sae_model_can_save_as:
+ * @layout: a name
+ *
+ * Returns: whether @layout is one that sae_model_save_as() writes
+ * Since: 0.1
+ */
+gboolean
+sae_model_can_save_as (const char *layout)
+{
+  return sae_layouts_find_writable (layout, NULL) != NULL;
+}
+
+/**
  * sae_model_save:
  * @model: a model
  * @path: (type filename): a folder, new or to be replaced
  * @error: return location
  *
- * Writes the model as SAELens' folder, which SAELens loads. The folder is
- * replaced whole or not at all; a reader never sees new weights with an old
- * configuration.
+ * Writes the model as SAELens' folder, which SAELens loads: what
+ * sae_model_save_as() does with the layout `saelens`.
  *
  * Returns: whether it was written
  * Since: 0.1
@@ -122,12 +172,33 @@ enum_to_nick (GType type, gint value)
 gboolean
 sae_model_save (SaeModel *model, const char *path, GError **error)
 {
-  return sae_model_save_with_stats (model, NULL, path, error);
+  return sae_model_save_as (model, path, NULL, error);
+}
+
+/**
+ * sae_model_save_as:
+ * @model: a model
+ * @path: (type filename): a folder, new or to be replaced
+ * @layout: (nullable): one of sae_model_list_layouts(); %NULL is `saelens`
+ * @error: return location
+ *
+ * Writes the model in a published layout. The folder is replaced whole or not
+ * at all; a reader never sees new weights with an old configuration. What a
+ * layout cannot express is %SAE_ERROR_UNSUPPORTED, and says what it was.
+ *
+ * Returns: whether it was written
+ * Since: 0.1
+ */
+gboolean
+sae_model_save_as (SaeModel *model, const char *path, const char *layout,
+    GError **error)
+{
+  return sae_model_save_with_stats (model, NULL, path, layout, error);
 }
 
 gboolean
 sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
-    const char *path, GError **error)
+    const char *path, const char *layout, GError **error)
 {
   const SaeNet *net = sae_model_get_net (model);
   g_autofree char *sparsity = enum_to_nick (SAE_TYPE_SPARSITY, net->sparsity);
@@ -149,6 +220,8 @@ sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
       .W_dec = (float *) net->W_dec,
       .b_dec = (float *) net->b_dec,
       .threshold = (float *) net->threshold,
+      .skip = net->W_skip != NULL,
+      .W_skip = (float *) net->W_skip,
       .r_mag = (float *) net->r_mag,
       .b_mag = (float *) net->b_mag,
       .metadata = sae_model_get_metadata_table (model),
@@ -161,5 +234,6 @@ sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
         stats->d_sae);
     return FALSE;
   }
-  return sae_layouts_save (&view, SAVE_LAYOUT, path, error);
+  return sae_layouts_save (&view, layout ? layout : DEFAULT_LAYOUT, path,
+      error);
 }

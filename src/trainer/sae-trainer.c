@@ -111,10 +111,24 @@ sae_trainer_class_init (SaeTrainerClass *klass)
   object_class->get_property = sae_trainer_get_property;
   object_class->finalize = sae_trainer_finalize;
   sae_trainer_options_install (object_class);
+  /**
+   * SaeTrainer:steps:
+   *
+   * Optimiser steps taken since the start.
+   *
+   * Since: 0.1
+   */
   g_object_class_install_property (object_class,
       sae_trainer_options_end () + PROP_STEPS,
       g_param_spec_uint64 ("steps", NULL, "Optimiser steps taken", 0,
           G_MAXUINT64, 0, read_only));
+  /**
+   * SaeTrainer:rows:
+   *
+   * Rows trained on since the start.
+   *
+   * Since: 0.1
+   */
   g_object_class_install_property (object_class,
       sae_trainer_options_end () + PROP_ROWS,
       g_param_spec_uint64 ("rows", NULL, "Rows trained on", 0, G_MAXUINT64, 0,
@@ -179,6 +193,12 @@ check_trainable (const SaeNet *net, GError **error)
   if (net->sparsity == SAE_SPARSITY_GATED) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
         "model: gated dictionaries run here, but are not trained");
+    return FALSE;
+  }
+  if (net->W_skip) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "model: dictionaries with a skip connection, W_skip, run here, but are "
+        "not trained");
     return FALSE;
   }
   if (net->input_norm != SAE_INPUT_NORM_NONE) {
@@ -271,8 +291,9 @@ sae_trainer_start (SaeTrainer *trainer, GError **error)
  *
  * Starts a run from the weights of @model; optimiser, schedule and counters
  * start anew. Sizes that were set must be the model's, and its metadata is
- * kept. %SAE_ERROR_UNSUPPORTED for a gated model and for one that normalises
- * its input (#SaeInputNorm): they are not trained here.
+ * kept. %SAE_ERROR_UNSUPPORTED for what is not trained here: group-max and gated
+ * models, those with a skip connection and those that normalise their input
+ * (#SaeInputNorm).
  *
  * Returns: whether it started
  * Since: 0.1
@@ -710,7 +731,7 @@ sae_trainer_save (SaeTrainer *trainer, SaeModel *model, const char *path,
         &stats, error);
   g_mutex_unlock (&trainer->lock);
   ok = ok && sae_model_save_with_stats (current, stats.n_rows ? &stats : NULL,
-                 path, error);
+                 path, NULL, error);
   sae_latent_stats_clear (&stats);
   return ok;
 }
