@@ -5,8 +5,13 @@
 #include "sae-checkpoint.h"
 #include "sae-edits.h"
 #include "sae-enums.h"
+#include "sae-examples.h"
 #include "sae-latents.h"
 #include "sae-metrics.h"
 #include "sae-model.h"
+<<<<<<< HEAD
 #include "sae-model-store.h"
+=======
+#include "sae-tokens.h"
+>>>>>>> 69959da (model: the strongest examples of each latent, as JSON and as one page of HTML)
 #include "sae-trainer.h"

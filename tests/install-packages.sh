@@ -14,7 +14,7 @@ packages=(
   libzip-dev
   python3 python3-gi python3-numpy python3-venv locales
   python3-matplotlib python3-torch fonts-lato gjs
-  clang-format valgrind
+  chromium clang-format valgrind
 )
 if [ $# -gt 0 ]; then
   packages=("$@")
