@@ -15,11 +15,10 @@ import numpy as np
 
 import tap
 from bridge import Sae, expect_error, to_bytes
+from strongest import HOSTILE, expected, same
 
 GOLDENS = pathlib.Path(os.environ["SAE_GOLDENS"])
-HOSTILE = ["<script>document.title = 'taken'</script>", "</script>", "<!--",
-           "<img src=x onerror=\"document.title = 'taken'\">", "&lt;b&gt;", "\u2028",
-           "]]>", "\"", "\\", "\x01"]
+
 
 
 def golden_latents(name="saelens-topk-bdec1-rescale0"):
@@ -31,47 +30,6 @@ def examples_of(dense, per_latent=4, context=3, passage=0, first_row=0):
     latents = Sae.Latents.new_from_dense(dense.shape[1], to_bytes(dense))
     assert examples.add(latents, first_row)
     return examples
-
-
-def expected(dense, per_latent, context, tokens=None):
-    """What the JSON should say of latents that fire, by NumPy."""
-    n = len(dense)
-    for latent in np.flatnonzero((dense > 0).any(axis=0)):
-        v = dense[:, latent]
-        rows = np.lexsort((np.arange(n), -v))[: min(per_latent, (v > 0).sum())]
-        shown = []
-        for row in rows:
-            first, last = max(row - context, 0), min(row + context, n - 1) + 1
-            example = {"row": int(row), "time": None, "value": v[row],
-                       "first_row": int(first), "values": v[first:last].tolist()}
-            if tokens:
-                example |= {"token": tokens[row], "tokens": tokens[first:last]}
-            else:  # where the stream ends is not known
-                pad = row + context + 1 - last
-                example["values"] += [0.0] * int(pad)
-            shown.append(example)
-        fired = v[v > 0]
-        yield {"index": int(latent), "fired": len(fired),
-               "log10_frequency": np.log10(len(fired) / n),
-               "mean": fired.astype(np.float64).mean(), "max": fired.max(),
-               "examples": shown}
-
-
-def same(got, want, path=""):
-    if isinstance(want, dict):
-        assert got.keys() == want.keys(), (path, got.keys(), want.keys())
-        for key in want:
-            same(got[key], want[key], f"{path}.{key}")
-    elif isinstance(want, list):
-        assert len(got) == len(want), (path, got, want)
-        for i, (g, w) in enumerate(zip(got, want)):
-            same(g, w, f"{path}[{i}]")
-    elif isinstance(want, np.float32) or path.endswith("]") and isinstance(want, float):
-        assert np.float32(got) == np.float32(want), (path, got, want)
-    elif isinstance(want, float):
-        assert abs(got - want) <= 1e-8 * max(1, abs(want)), (path, got, want)
-    else:
-        assert got == want, (path, got, want)
 
 
 @tap.test("/python/examples/json-as-numpy")
