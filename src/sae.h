@@ -3,7 +3,11 @@
 
 #include "sae-error.h"
 #include "sae-checkpoint.h"
+<<<<<<< HEAD
 #include "sae-edits.h"
+=======
+#include "sae-comparison.h"
+>>>>>>> 3b1c14b (model: sae_model_compare(), the best cosine of each latent in another dictionary)
 #include "sae-enums.h"
 #include "sae-examples.h"
 #include "sae-latents.h"
