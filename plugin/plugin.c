@@ -9,6 +9,8 @@
 #ifdef GST_SAE_HAVE_TENSOR_META
 #include "gstsaetensormeta.h"
 #endif
+#include "gstsaesteer.h"
+#include "gstsaetop.h"
 #include "gstsaetrainer.h"
 
 /* One line an element. */
@@ -25,6 +27,8 @@ plugin_init (GstPlugin *plugin)
 #ifdef GST_SAE_HAVE_TENSOR_META
   ok &= GST_ELEMENT_REGISTER (saetensormeta, plugin);
 #endif
+  ok &= GST_ELEMENT_REGISTER (saesteer, plugin);
+  ok &= GST_ELEMENT_REGISTER (saetop, plugin);
   ok &= GST_ELEMENT_REGISTER (saetrainer, plugin);
   return ok;
 }
