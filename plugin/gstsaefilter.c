@@ -383,6 +383,17 @@ choose_form (GstSaeFilter *self, const GstSaeTensors *in, GstSaeTensors *form,
   return FALSE;
 }
 
+static gboolean
+check_in_format (GstSaeFilter *self, const GstSaeTensors *in, GError **error)
+{
+  if (in->format != GST_SAE_FORMAT_SPARSE ||
+      GST_SAE_FILTER_GET_CLASS (self)->reads_sparse)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "tensors: expected format static or flexible, got sparse");
+  return FALSE;
+}
+
 /* Reads both caps and checks them against the model. */
 static gboolean
 check_caps (GstSaeFilter *self, GstCaps *in_caps, GstCaps *out_caps,
@@ -393,6 +404,7 @@ check_caps (GstSaeFilter *self, GstCaps *in_caps, GstCaps *out_caps,
   GstSaeTensors form;
 
   if (!gst_sae_tensors_from_caps (&priv->in, in_caps, error) ||
+      !check_in_format (self, &priv->in, error) ||
       (priv->in.n_tensors > 0 &&
           !klass->check (self, &priv->in, &priv->config, error)) ||
       !gst_sae_tensors_from_caps (&priv->out, out_caps, error))
@@ -554,7 +566,7 @@ gst_sae_filter_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *inbuf,
   GstFlowReturn flow = GST_FLOW_ERROR;
   GError *error = NULL;
 
-  if (gst_sae_reader_open (&priv->reader, inbuf, &priv->in, &error))
+  if (gst_sae_reader_open_any (&priv->reader, inbuf, &priv->in, &error))
     flow = acquire_output (self, outbuf, &error);
   if (flow != GST_FLOW_OK)
     gst_sae_reader_close (&priv->reader);

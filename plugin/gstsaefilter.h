@@ -30,6 +30,8 @@ typedef struct {
 struct _GstSaeFilterClass {
   GstBaseTransformClass parent_class;
 
+  gboolean reads_sparse; /* sparse tensors may come in */
+
   /* Checks what @in (its tensors are known) demands of @config and fills in
    * sizes of @config that are still 0. */
   gboolean (*check) (GstSaeFilter *self, const GstSaeTensors *in,
