@@ -7,7 +7,9 @@
  * Reconstructs activations from the codes of saeencoder, or from any codes of
  * the same model: pairs, sparse or dense, static or flexible. Indices may come
  * in any order, and values of equal ones add up. Indices that the dictionary
- * does not have, and values that are not finite, fail the buffer.
+ * does not have, and values that are not finite, fail the buffer. So do codes
+ * of a model that normalises rows when they come without what was taken from
+ * these (a meta, which files and other processes do not keep).
  *
  * ## Example
  * |[
@@ -19,6 +21,7 @@
 
 #include "gstsaecodes.h"
 #include "gstsaecodesreader.h"
+#include "gstsaerowmeta.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_decoder_debug);
 #define GST_CAT_DEFAULT sae_decoder_debug
@@ -72,12 +75,23 @@ gst_sae_decoder_list_forms (GstSaeFilter *filter, const GstSaeTensors *in,
   return 2;
 }
 
+/* What the encoder took from each row, for models that need it to decode. */
+static void
+give_norms (const GstSaeJob *job)
+{
+  const GstSaeRowMeta *rows = gst_sae_row_meta_get (job->inbuf);
+
+  sae_workspace_set_row_norms (job->workspace, rows ? rows->norms : NULL,
+      rows ? rows->n_rows : 0);
+}
+
 static gboolean
 gst_sae_decoder_process (GstSaeFilter *filter, const GstSaeJob *job,
     GError **error)
 {
   GstSaeCodesReader *codes = &GST_SAE_DECODER (filter)->codes;
 
+  give_norms (job);
   return gst_sae_codes_reader_read (codes, job->in,
              sae_model_get_d_sae (job->model), error) &&
          sae_model_decode_rows (job->model, job->workspace, codes->offsets,

@@ -9,7 +9,9 @@
  * (top-k models), a sparse tensor, or dense. Where downstream takes flexible
  * tensors only, pairs or dense go behind headers. Rows keep their timestamps,
  * flags and metas; outer dimensions are kept too. The codes of a row do not
- * depend on how the stream is cut into buffers.
+ * depend on how the stream is cut into buffers. A model that normalises rows
+ * leaves what it took from them on the buffer (GstSaeRowMeta), where saedecoder
+ * looks for it.
  *
  * ## Example
  * |[
@@ -22,6 +24,7 @@
 #include <string.h>
 
 #include "gstsaecodes.h"
+#include "gstsaerowmeta.h"
 #include "sae-enum-types.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_encoder_debug);
@@ -254,6 +257,20 @@ write_dense (const Latents *latents, gsize d_sae, float *codes)
       codes[latents->indices[p]] = latents->values[p];
 }
 
+/* What the model took from each row goes with the codes. */
+static gboolean
+attach_norms (const GstSaeJob *job, GError **error)
+{
+  gsize n_rows;
+  const float *norms = sae_workspace_get_row_norms (job->workspace, &n_rows);
+
+  if (gst_sae_row_meta_set (job->outbuf, norms, n_rows))
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+      "no memory for mean and scale of %" G_GSIZE_FORMAT " rows", n_rows);
+  return FALSE;
+}
+
 /* The values, then their places; d_sae and rows were found to leave room. */
 static void
 write_sparse (const Latents *latents, guint d_sae, guint8 *data)
@@ -331,6 +348,8 @@ gst_sae_encoder_process (GstSaeFilter *filter, const GstSaeJob *job,
   guint8 *first = gst_sae_job_get_output (job, 0);
 
   if (!sparse && !encode (self, job, error))
+    return FALSE;
+  if (!attach_norms (job, error))
     return FALSE;
   if (sparse)
     write_sparse (&self->latents, sae_model_get_d_sae (job->model), first);
