@@ -100,6 +100,23 @@ def join(*files):
     return b"\0" + b"".join(parts)
 
 
+def tensor_header(kind, dims, form, nnz=0):
+    """A flexible (form 1) or sparse (form 2) tensor's 128 bytes."""
+    dims = list(dims) + [0] * (16 - len(dims))
+    words = [0xFEEDCCED, 0xDE001000, kind] + dims + [form, 4, nnz]
+    return struct.pack("<22I", *words).ljust(128, b"\0")
+
+
+def sparse(rows, values, places, width=8, nnz=None):
+    nnz = len(values) if nnz is None else nnz
+    return tensor_header(7, (width, rows), 2, nnz) + struct.pack(
+        f"<{len(values)}f{len(places)}I", *values, *places)
+
+
+def codes(name, form, data, cut=0):
+    write("codes", name, bytes((form, cut)) + data)
+
+
 for i, descr in enumerate(("<f4", "<f8", "<f2", "<u4", "|u1", ">f4")):
     write("npy", f"dtype-{i}", npy(npy_dict(descr)))
 write("npy", "version-2", npy(npy_dict(), 2))
@@ -173,3 +190,26 @@ write("layouts", "finetuned", join(
            finetuning_scaling_factor=True),
     more_weights(2, 3, ("scaling_factor",))))
 write("layouts", "turned", join(config(), weights(3, 2)))
+
+PAIRS = (2, 7, 0, 0, 0, 0), (1.5, -2.0, 0.0, 0.0, 0.25, 0.0)
+INDICES, VALUES = struct.pack("<6I", *PAIRS[0]), struct.pack("<6f", *PAIRS[1])
+DENSE = struct.pack("<24f", *(1.5 if i == 2 else 0.0 for i in range(24)))
+codes("sparse", 0, sparse(3, (1.5, -2.0, 0.25), (2, 7, 16)))
+codes("sparse-cut", 0, sparse(3, (1.5, -2.0, 0.25), (2, 7, 16)), cut=141)
+codes("sparse-unsorted", 0, sparse(3, (1, 2, 3, 4), (16, 7, 16, 2)))
+codes("sparse-none", 0, sparse(5, (), ()))
+codes("sparse-out", 0, sparse(3, (1.0,), (24,)))
+codes("sparse-lies", 0, sparse(3, (1.0,), (2,), nnz=0x20000001))
+codes("sparse-many", 0, sparse(2**12, (1.0,), (2**15 - 1,)))
+codes("sparse-wraps", 0, sparse(0x20000001, (1.0,), (2,)))
+codes("sparse-inf", 0, sparse(3, (float("inf"),), (2,)))
+codes("sparse-overflow", 0, sparse(3, (3e38, 3e38), (2, 2)))
+codes("flexible-pairs", 1, tensor_header(1, (2, 3), 1) + INDICES
+      + tensor_header(7, (2, 3), 1) + VALUES)
+codes("flexible-dense", 1, tensor_header(7, (8, 3), 1) + DENSE)
+codes("flexible-none", 1, tensor_header(7, (8, 3), 1))
+codes("flexible-ranks", 1, tensor_header(7, (8, 1, 3, 1), 0) + DENSE, cut=130)
+codes("static-pairs", 2, INDICES + VALUES)
+codes("static-pairs-cut", 2, INDICES + VALUES, cut=5)
+codes("static-dense", 3, DENSE)
+codes("empty", 0, b"")
