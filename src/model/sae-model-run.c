@@ -3,7 +3,10 @@
  * Running a model: the public calls around encode.c and decode.c. */
 #include "model.h"
 
+#include <string.h>
+
 #include "latents.h"
+#include "sae-edits.h"
 
 /* Rows from which threads are worth starting for a single call. */
 #define THREADED_ROWS 64
@@ -243,4 +246,92 @@ sae_model_decode_dense (SaeModel *model, SaeWorkspace *workspace,
              sae_model_get_net (model)->d_sae, &rows, error) &&
          sae_net_decode (sae_model_get_net (model), workspace, &rows, x_hat,
              error);
+}
+
+/* y = x + deltas where rows change */
+static GBytes *
+add_deltas (const float *x, gsize n_rows, gsize d, const float *deltas,
+    const guint8 *changed, GError **error)
+{
+  float *y = sae_floats_new (n_rows, d, "y", error);
+
+  if (!y)
+    return NULL;
+  if (n_rows > 0)
+    memcpy (y, x, n_rows * d * sizeof *y);
+  for (gsize r = 0; r < n_rows; r++)
+    if (changed[r])
+      sae_kernels ()->add (y + r * d, deltas + r * d, d);
+  return g_bytes_new_take (y, n_rows * d * sizeof *y);
+}
+
+/**
+ * sae_model_steer:
+ * @model: a model that reconstructs its own input
+ * @x: float32 [n_rows, d_in], native endianness
+ * @edits: what to make of which latents
+ * @error: return location
+ *
+ * Activations with edited latents: y = x + (latents′ − latents) W_dec, where
+ * latents′ is what #SaeEdits makes of them (Templeton et al. 2024, "Scaling
+ * monosemanticity"). What the dictionary does not reconstruct stays in y. Rows
+ * of which no edited latent changes keep their bits, and without edits @x
+ * itself is returned. The bits do not depend on the other rows, the number of
+ * threads or the machine's SIMD level.
+ *
+ * %SAE_ERROR_UNSUPPORTED for a transcoder, %SAE_ERROR_SIZE for a latent that
+ * the model does not have, %SAE_ERROR_NON_FINITE when a row or what its edits
+ * come to holds a NaN or an infinity.
+ *
+ * For a stream of buffers use sae_model_steer_rows(), which keeps its memory
+ * and threads.
+ *
+ * Returns: (transfer full): float32 [n_rows, d_in]
+ * Since: 0.1
+ */
+GBytes *
+sae_model_steer (SaeModel *model, GBytes *x, const SaeEdits *edits,
+    GError **error)
+{
+  gsize d = sae_model_get_net (model)->d_in, n_rows, n_changed;
+  g_autoptr (SaeWorkspace) workspace = NULL;
+  const float *values = g_bytes_get_data (x, NULL), *deltas;
+  const guint8 *changed;
+
+  if (!count_rows (x, (guint) d, &n_rows, error))
+    return NULL;
+  workspace = workspace_for (n_rows);
+  if (!sae_model_steer_rows (model, workspace, edits, values, n_rows, &deltas,
+          &changed, &n_changed, error))
+    return NULL;
+  if (n_changed == 0)
+    return g_bytes_ref (x);
+  return add_deltas (values, n_rows, d, deltas, changed, error);
+}
+
+/**
+ * sae_model_forward_rows: (skip)
+ * @model: a model
+ * @workspace: scratch, of this thread
+ * @x: [n_rows, d_in]
+ * @n_rows: number of rows
+ * @x_hat: (out caller-allocates): [n_rows, d_out], the reconstruction
+ * @error: return location
+ *
+ * sae_model_forward() for streams: allocates nothing once @workspace has grown.
+ * What becomes of rows with a NaN or an infinity says
+ * sae_workspace_set_zero_nonfinite(): an error, or no latents.
+ *
+ * Returns: whether it worked
+ * Since: 0.1
+ */
+gboolean
+sae_model_forward_rows (SaeModel *model, SaeWorkspace *workspace,
+    const float *x, gsize n_rows, float *x_hat, GError **error)
+{
+  SaeNet net = sae_model_get_net_for (model, x, n_rows);
+  SaeSparseRows rows;
+
+  return sae_net_encode (&net, workspace, x, n_rows, &rows, error) &&
+         sae_net_decode (&net, workspace, &rows, x_hat, error);
 }

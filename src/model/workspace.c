@@ -149,6 +149,9 @@ sae_workspace_unref (SaeWorkspace *workspace)
   sae_scratch_clear (&workspace->offsets);
   sae_scratch_clear (&workspace->index);
   sae_scratch_clear (&workspace->value);
+  sae_scratch_clear (&workspace->edited);
+  sae_scratch_clear (&workspace->deltas);
+  sae_scratch_clear (&workspace->fates);
   g_free (workspace->workers);
   g_free (workspace);
 }
@@ -156,8 +159,9 @@ sae_workspace_unref (SaeWorkspace *workspace)
 /**
  * sae_workspace_set_zero_nonfinite:
  * @workspace: a workspace
- * @zero: %TRUE to give rows with a NaN or an infinity no latents, %FALSE to
- *   fail the whole call with %SAE_ERROR_NON_FINITE (the default)
+ * @zero: %TRUE to give rows with a NaN or an infinity no latents, and to steer
+ *   them nowhere, %FALSE to fail the whole call with %SAE_ERROR_NON_FINITE (the
+ *   default)
  *
  * Chooses what happens to rows that cannot be encoded.
  *
@@ -173,8 +177,8 @@ sae_workspace_set_zero_nonfinite (SaeWorkspace *workspace, gboolean zero)
  * sae_workspace_get_n_nonfinite:
  * @workspace: a workspace
  *
- * Returns: how many rows were given no latents because of a NaN or an
- *   infinity, over the life of @workspace
+ * Returns: how many rows were given no latents, or were not steered, because
+ *   of a NaN or an infinity, over the life of @workspace
  * Since: 0.1
  */
 guint64

@@ -28,7 +28,7 @@ typedef struct {
   SaeScratch candidate_index, candidate_value, candidate_upper, candidates;
   SaeScratch select;
   SaeScratch sort_keys, sort_index,
-      sort_value; /* a decoder's row put in order */
+      sort_value; /* a decoder's row put in order, edited latents of a row */
 } SaeWorkerScratch;
 
 /* The latents that one task found: rows back to back. */
@@ -55,6 +55,9 @@ struct _SaeWorkspace {
   /* The result of the last encode: compressed rows. */
   SaeScratch offsets, index, value;
   gsize n_found; /* latents, before slices of a row are merged */
+
+  /* The result of the last steering. */
+  SaeScratch edited, deltas, fates;
 
   SaeTaskLatents *tasks;
   gsize n_tasks;
