@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What saeencoder and saedecoder have in common: a model, and output buffers
- * of tensors whose number of rows may change from buffer to buffer. */
+ * What saeencoder, saedecoder and saesteer have in common: a model, and output
+ * buffers of tensors whose number of rows may change from buffer to buffer. */
 #pragma once
 
 #include <gst/base/gstbasetransform.h>
@@ -53,5 +53,16 @@ const float *gst_sae_filter_get_floats (GstSaeFilter *self,
 /* Scratch of @size bytes that holds until the next call; only grows. */
 gpointer
 gst_sae_filter_get_scratch (GstSaeFilter *self, gsize size, GError **error);
+
+/* For an element that makes its output buffers itself, of the form of the
+ * input, in place of process: opens @buffer, checks it against the model, and
+ * sends caps when the number of rows is not what they said. @job's model is
+ * NULL where there are no rows, and its output is not filled in. */
+GstFlowReturn gst_sae_filter_open (GstSaeFilter *self, GstBuffer *buffer,
+    GstSaeJob *job, GError **error);
+void gst_sae_filter_close (GstSaeFilter *self);
+
+/* Buffers of one memory of @size bytes, as was agreed on with downstream. */
+GstBufferPool *gst_sae_filter_new_pool (GstSaeFilter *self, gsize size);
 
 G_END_DECLS
