@@ -3,6 +3,7 @@
 
 #include "sae-error.h"
 #include "sae-checkpoint.h"
+#include "sae-comparison.h"
 #include "sae-enums.h"
 #include "sae-latents.h"
 #include "sae-metrics.h"
