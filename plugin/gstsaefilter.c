@@ -891,59 +891,6 @@ gst_sae_filter_new_pool (GstSaeFilter *self, gsize size)
   return gst_sae_pool_new (&size, 1, priv->allocator, &priv->params);
 }
 
-/* Caps that follow the opened input, where they tell its rows. */
-static GstFlowReturn
-follow_input (GstSaeFilter *self, GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstSaeTensors in, form;
-
-  if (!has_rows (&priv->reader))
-    return GST_FLOW_OK;
-  if (!describe_input (self, &in, error))
-    return GST_FLOW_ERROR;
-  if (in.format != GST_SAE_FORMAT_STATIC)
-    return GST_FLOW_OK;
-  if (!choose_form (self, &in, &form, error))
-    return GST_FLOW_ERROR;
-  if (!same_tensors (&form, &priv->out) && !change_form (self, &form, error))
-    return GST_FLOW_NOT_NEGOTIATED;
-  return GST_FLOW_OK;
-}
-
-GstFlowReturn
-gst_sae_filter_open (GstSaeFilter *self, GstBuffer *buffer, GstSaeJob *job,
-    GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstFlowReturn flow = GST_FLOW_ERROR;
-
-  if (gst_sae_reader_open (&priv->reader, buffer, &priv->in, error))
-    flow = follow_input (self, error);
-  if (flow != GST_FLOW_OK)
-    gst_sae_reader_close (&priv->reader);
-  *job = (GstSaeJob){
-      .model = has_rows (&priv->reader) ? priv->model : NULL,
-      .workspace = priv->workspace,
-      .in = &priv->reader,
-  };
-  return flow;
-}
-
-void
-gst_sae_filter_close (GstSaeFilter *self)
-{
-  gst_sae_reader_close (&PRIVATE (self)->reader);
-}
-
-GstBufferPool *
-gst_sae_filter_new_pool (GstSaeFilter *self, gsize size)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-
-  return gst_sae_pool_new (&size, 1, priv->allocator, &priv->params);
-}
-
 static GstFlowReturn
 gst_sae_filter_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *inbuf,
     GstBuffer **outbuf)
