@@ -65,6 +65,8 @@ def write_model(folder):
         + field(11, tensor_info("pixels", (1, HEIGHT, WIDTH, 3))) \
         + field(12, tensor_info("hidden", (ROWS, D_IN)))
     model = field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13))
+    # onnxinference takes the id of a tensor from the model's metadata.
+    model += field(14, field(1, "hidden") + field(2, "layer-3"))
     pathlib.Path(folder, "model.onnx").write_bytes(model)
 
 
@@ -87,7 +89,7 @@ def _():
         write_model(folder)
         frames = make_frames()
         with streams.Pipeline(
-            f"{FRAMES.format(folder)} ! saetensormeta ! appsink name=out sync=false"
+            f"{FRAMES.format(folder)} ! saetensormeta tensor-id=layer-3 ! appsink name=out sync=false"
         ) as pipeline:
             push_frames(pipeline, frames)
             samples = pipeline.pull_all()
