@@ -31,16 +31,14 @@ struct _GstSaeDecoder {
   GstSaeCodesReader codes; /* streaming thread */
 };
 
-static GstStaticPadTemplate sink_template =
-    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
-        GST_STATIC_CAPS (
-            GST_SAE_CODES_CAPS "; other/tensors, format=(string)sparse; "
-                               "other/tensors, format=(string)flexible"));
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_SAE_CODES_CAPS));
 
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
         GST_STATIC_CAPS ("other/tensors, format=(string)static, "
-                         "num_tensors=(int)1, types=(string)float32"));
+                         "num_tensors=(int)1, types=(string)float32; "
+                         "other/tensors, format=(string)flexible"));
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (GstSaeDecoder, gst_sae_decoder,
     GST_TYPE_SAE_FILTER, G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL))
@@ -72,7 +70,9 @@ gst_sae_decoder_list_forms (GstSaeFilter *filter, const GstSaeTensors *in,
   forms[0].fps_d = in->fps_d;
   forms[0].tensors[0] = gst_sae_tensor_with_width (&in->tensors[0],
       GST_SAE_FLOAT32, MAX (width, 1));
-  return 1;
+  forms[1] = forms[0];
+  forms[1].format = GST_SAE_FORMAT_FLEXIBLE;
+  return 2;
 }
 
 /* What the encoder took from each row, for models that need it to decode. */
@@ -96,7 +96,7 @@ gst_sae_decoder_process (GstSaeFilter *filter, const GstSaeJob *job,
              sae_model_get_d_sae (job->model), error) &&
          sae_model_decode_rows (job->model, job->workspace, codes->offsets,
              codes->indices, codes->values, codes->n_rows,
-             (float *) job->out[0].data, error);
+             (float *) gst_sae_job_get_output (job, 0), error);
 }
 
 static void

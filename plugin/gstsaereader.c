@@ -260,7 +260,7 @@ check_sparse_dims (const GstSaeTensor *tensor, gsize n_rows, GError **error)
   g_autofree gchar *dims = NULL;
 
   if (n_rows <= GST_SAE_SPARSE_MAX_ROWS &&
-      n_rows <= GST_SAE_SPARSE_MAX_ELEMENTS / tensor->dims[0])
+      (guint64) n_rows * tensor->dims[0] <= GST_SAE_SPARSE_MAX_ELEMENTS)
     return TRUE;
   dims = gst_sae_tensor_dims_to_string (tensor);
   g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,

@@ -53,6 +53,7 @@ typedef struct {
   gint fps_n, fps_d; /* 0/1 when absent */
 } GstSaeTensors;
 
+const gchar *gst_sae_format_name (GstSaeFormat format);
 gsize gst_sae_type_size (GstSaeType type);
 const gchar *gst_sae_type_name (GstSaeType type);
 gboolean gst_sae_type_from_name (const gchar *name, GstSaeType *type);

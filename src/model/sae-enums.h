@@ -44,7 +44,7 @@ typedef enum {
 /**
  * SaeInputNorm:
  * @SAE_INPUT_NORM_NONE: rows are encoded as they come
- * @SAE_INPUT_NORM_LAYER_NORM: (x − mean)/(std + 1e-5) of each row, and
+ * @SAE_INPUT_NORM_LAYER_NORM: each row as (x − mean)/(std + 1e-5), and
  *   x_hat·std + mean; std with d_in − 1 in the denominator
  * @SAE_INPUT_NORM_CONSTANT_NORM: each row is scaled to the norm √d_in, and
  *   x_hat back; a row of zeros stays one, and its x_hat is 0
