@@ -142,18 +142,31 @@ gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error)
   return !location || sae_layouts_probe_save (LAYOUT, location, error);
 }
 
-/* Better now than when the run is over. */
+/* The rule that the run will have. */
+static SaeSparsity
+find_sparsity (GstSaeTrainer *self)
+{
+  SaeSparsity sparsity;
+
+  g_object_get (self->trainer, "sparsity", &sparsity, NULL);
+  if (sparsity == SAE_SPARSITY_AUTO && self->initial)
+    sparsity = sae_model_get_sparsity (self->initial);
+  return sparsity == SAE_SPARSITY_AUTO ? SAE_SPARSITY_TOP_K : sparsity;
+}
+
+/* Better now than when the run is over. SAELens has no top-k transcoders. */
 gboolean
 gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
 {
   g_autofree gchar *location =
       gst_sae_trainer_dup_string (self, &self->location);
 
-  if (!location || self->told.input_size == self->told.output_size)
+  if (!location || self->told.input_size == self->told.output_size ||
+      find_sparsity (self) != SAE_SPARSITY_TOP_K)
     return TRUE;
   g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-      "location: its layout, %s, expects targets as wide as the activations, "
-      "%u, got targets of %u",
+      "location: with sparsity=top-k its layout, %s, expects targets as wide "
+      "as the activations, %u, got targets of %u",
       LAYOUT, self->told.input_size, self->told.output_size);
   return FALSE;
 }
