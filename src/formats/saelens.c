@@ -9,7 +9,7 @@
 #include "json-text.h"
 #include "regular-file.h"
 #include "saelens-config.h"
-#include "safetensors.h"
+#include "safetensors-shards.h"
 #include "sparsify.h"
 #include "tensor-table.h"
 
@@ -62,7 +62,7 @@ probe (const char *path)
   g_autofree char *config = g_build_filename (path, CONFIG_FILE, NULL);
   g_autofree char *weights = g_build_filename (path, WEIGHTS_FILE, NULL);
   return g_file_test (config, G_FILE_TEST_EXISTS) &&
-         g_file_test (weights, G_FILE_TEST_EXISTS);
+         sae_safetensors_exist (weights);
 }
 
 static SaeDictionary *
@@ -124,6 +124,10 @@ static gboolean
 read_tensors (SaeSafetensors *file, SaeDictionary *dictionary,
     const SaeSaelensFolding *folding, GError **error)
 {
+<<<<<<< HEAD
+=======
+  g_autoptr (SaeSafetensors) file = sae_safetensors_open_sharded (label, error);
+>>>>>>> 43c5556 (formats: weights in several safetensors files)
   SaeTensorSource tensors[MAX_TENSORS];
   guint n = list_tensors (dictionary, tensors);
 
