@@ -124,10 +124,6 @@ static gboolean
 read_tensors (SaeSafetensors *file, SaeDictionary *dictionary,
     const SaeSaelensFolding *folding, GError **error)
 {
-<<<<<<< HEAD
-=======
-  g_autoptr (SaeSafetensors) file = sae_safetensors_open_sharded (label, error);
->>>>>>> 43c5556 (formats: weights in several safetensors files)
   SaeTensorSource tensors[MAX_TENSORS];
   guint n = list_tensors (dictionary, tensors);
 
@@ -251,7 +247,7 @@ static gboolean
 load_weights (SaeDictionary *dictionary, const SaeSaelensFolding *folding,
     const char *label, GError **error)
 {
-  g_autoptr (SaeSafetensors) file = sae_safetensors_open (label, error);
+  g_autoptr (SaeSafetensors) file = sae_safetensors_open_sharded (label, error);
   SaeTensorSource tensors[MAX_TENSORS];
   guint n_tensors;
 
@@ -306,6 +302,13 @@ check_arrays (const SaeDictionary *dictionary, GError **error)
 }
 
 static gboolean
+check (const SaeDictionary *dictionary, GError **error)
+{
+  g_autofree char *config = sae_saelens_config_build (dictionary, error);
+  return config != NULL;
+}
+
+static gboolean
 save (const SaeDictionary *dictionary, const char *path, GError **error)
 {
   g_autofree char *config = sae_saelens_config_build (dictionary, error);
@@ -331,4 +334,5 @@ save (const SaeDictionary *dictionary, const char *path, GError **error)
 
 static const char *const files[] = {CONFIG_FILE, WEIGHTS_FILE, NULL};
 
-const SaeLayout sae_layout_saelens = {"saelens", files, probe, load, save};
+const SaeLayout sae_layout_saelens = {"saelens", files, probe, load, save,
+    check};
