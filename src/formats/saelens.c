@@ -9,7 +9,7 @@
 #include "json-text.h"
 #include "regular-file.h"
 #include "saelens-config.h"
-#include "safetensors.h"
+#include "safetensors-shards.h"
 #include "sparsify.h"
 #include "tensor-table.h"
 
@@ -62,7 +62,7 @@ probe (const char *path)
   g_autofree char *config = g_build_filename (path, CONFIG_FILE, NULL);
   g_autofree char *weights = g_build_filename (path, WEIGHTS_FILE, NULL);
   return g_file_test (config, G_FILE_TEST_EXISTS) &&
-         g_file_test (weights, G_FILE_TEST_EXISTS);
+         sae_safetensors_exist (weights);
 }
 
 static SaeDictionary *
@@ -247,7 +247,7 @@ static gboolean
 load_weights (SaeDictionary *dictionary, const SaeSaelensFolding *folding,
     const char *label, GError **error)
 {
-  g_autoptr (SaeSafetensors) file = sae_safetensors_open (label, error);
+  g_autoptr (SaeSafetensors) file = sae_safetensors_open_sharded (label, error);
   SaeTensorSource tensors[MAX_TENSORS];
   guint n_tensors;
 
@@ -302,6 +302,13 @@ check_arrays (const SaeDictionary *dictionary, GError **error)
 }
 
 static gboolean
+check (const SaeDictionary *dictionary, GError **error)
+{
+  g_autofree char *config = sae_saelens_config_build (dictionary, error);
+  return config != NULL;
+}
+
+static gboolean
 save (const SaeDictionary *dictionary, const char *path, GError **error)
 {
   g_autofree char *config = sae_saelens_config_build (dictionary, error);
@@ -327,4 +334,5 @@ save (const SaeDictionary *dictionary, const char *path, GError **error)
 
 static const char *const files[] = {CONFIG_FILE, WEIGHTS_FILE, NULL};
 
-const SaeLayout sae_layout_saelens = {"saelens", files, probe, load, save};
+const SaeLayout sae_layout_saelens = {"saelens", files, probe, load, save,
+    check};

@@ -39,6 +39,12 @@ CONVERT = (
     "tensor_converter input-dim=32:25 input-type=float32"
 )
 DECODE = "saedecoder location=out ! saenpyenc ! filesink location="
+# tensor_sparse_enc says no caps, and tensor_sparse_dec takes those that follow.
+SPARSE = "'other/tensors,format=(string)sparse,framerate=(fraction)0/1'"
+DENSE = (
+    "'other/tensors,format=(string)static,num_tensors=(int)1,types=(string)float32,"
+    f"dimensions=(string){D_SAE}:100,framerate=(fraction)0/1'"
+)
 SOURCE = "saesrc location=heldout.npy rows-per-buffer=100"
 
 
@@ -175,7 +181,7 @@ def _():
     with Trained():
         launch.launch(
             f"{SOURCE} ! saeencoder location=out codes-format=sparse ! "
-            "tensor_sparse_dec ! saenpyenc ! filesink location=behind.npy")
+            f"tensor_sparse_dec ! {DENSE} ! saenpyenc ! filesink location=behind.npy")
         same_file("behind.npy", "codes.npy")
 
 
@@ -186,7 +192,7 @@ def _():
     with Trained():
         launch.launch(
             f"{SOURCE} ! saeencoder location=out codes-format=dense ! "
-            f"tensor_sparse_enc ! {DECODE}behind.npy")
+            f"tensor_sparse_enc ! {SPARSE} ! {DECODE}behind.npy")
         same_file("behind.npy", "straight.npy")
 
 
