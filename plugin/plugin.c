@@ -5,6 +5,7 @@
 #include "gstsaeencoder.h"
 #include "gstsaenpyenc.h"
 #include "gstsaeparse.h"
+#include "gstsaerowmeta.h"
 #include "gstsaesrc.h"
 #ifdef GST_SAE_HAVE_TENSOR_META
 #include "gstsaetensormeta.h"
@@ -19,6 +20,7 @@ plugin_init (GstPlugin *plugin)
 {
   gboolean ok = TRUE;
 
+  gst_sae_row_meta_get_info (); /* may come from another process, by name */
   ok &= GST_ELEMENT_REGISTER (saedecoder, plugin);
   ok &= GST_ELEMENT_REGISTER (saeencoder, plugin);
   ok &= GST_ELEMENT_REGISTER (saenpyenc, plugin);
