@@ -23,22 +23,35 @@ typedef struct {
   SaeModel *model;
   SaeWorkspace *workspace;
   const GstSaeReader *in;
+  GstBuffer *inbuf, *outbuf; /* for their metas; NULL while measuring */
   const GstSaeTensors *form; /* what the output is */
   GstMapInfo *out;           /* its memories, mapped, one a tensor */
 } GstSaeJob;
 
+/* Where the data of tensor @index of the output go: behind its header, which
+ * flexible and sparse ones have and GstSaeFilter writes. */
+guint8 *gst_sae_job_get_output (const GstSaeJob *job, guint index);
+
 struct _GstSaeFilterClass {
   GstBaseTransformClass parent_class;
+
+  gboolean reads_sparse; /* sparse tensors may come in */
 
   /* Checks what @in (its tensors are known) demands of @config and fills in
    * sizes of @config that are still 0. */
   gboolean (*check) (GstSaeFilter *self, const GstSaeTensors *in,
       SaeConfig *config, GError **error);
 
-  /* What @in can become, in order of preference: static tensors into @forms;
+  /* What @in can become, in order of preference, into @forms: their tensors are
+   * told whatever their format is, and static ones come before flexible ones;
    * returns how many. */
   guint (*list_forms) (GstSaeFilter *self, const GstSaeTensors *in,
       const SaeConfig *config, GstSaeTensors forms[GST_SAE_MAX_FORMS]);
+
+  /* For sparse output, before there is any: how many values the codes of the
+   * input have. May keep what it finds for process, which follows. */
+  gboolean (*measure) (GstSaeFilter *self, const GstSaeJob *job, guint32 *nnz,
+      GError **error);
 
   gboolean (
       *process) (GstSaeFilter *self, const GstSaeJob *job, GError **error);

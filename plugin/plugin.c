@@ -7,6 +7,7 @@
 #include "gstsaeparse.h"
 #include "gstsaesrc.h"
 #include "gstsaesteer.h"
+#include "gstsaetop.h"
 #include "gstsaetrainer.h"
 
 /* One line an element. */
@@ -21,6 +22,7 @@ plugin_init (GstPlugin *plugin)
   ok &= GST_ELEMENT_REGISTER (saeparse, plugin);
   ok &= GST_ELEMENT_REGISTER (saesrc, plugin);
   ok &= GST_ELEMENT_REGISTER (saesteer, plugin);
+  ok &= GST_ELEMENT_REGISTER (saetop, plugin);
   ok &= GST_ELEMENT_REGISTER (saetrainer, plugin);
   return ok;
 }

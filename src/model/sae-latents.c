@@ -9,6 +9,7 @@ struct _SaeLatents {
   GBytes *offsets; /* guint64 [n_rows + 1] */
   GBytes *indices; /* guint32 [nnz] */
   GBytes *values;  /* float [nnz] */
+  GBytes *norms;   /* SaeRowNorm [n_rows], or NULL */
 };
 
 G_DEFINE_BOXED_TYPE (SaeLatents, sae_latents, sae_latents_ref,
@@ -48,6 +49,7 @@ sae_latents_get_rows (SaeLatents *latents)
       .offsets = g_bytes_get_data (latents->offsets, NULL),
       .index = g_bytes_get_data (latents->indices, NULL),
       .value = g_bytes_get_data (latents->values, NULL),
+      .norms = latents->norms ? g_bytes_get_data (latents->norms, NULL) : NULL,
   };
 }
 
@@ -85,11 +87,19 @@ sae_latents_new_copy (const SaeSparseRows *rows, guint d_sae, GError **error)
       offsets ? try_copy (rows->index, nnz, sizeof (guint32), error) : NULL;
   g_autoptr (GBytes) values =
       indices ? try_copy (rows->value, nnz, sizeof (float), error) : NULL;
+  g_autoptr (GBytes) norms =
+      values && rows->norms
+          ? try_copy (rows->norms, rows->n_rows, sizeof (SaeRowNorm), error)
+          : NULL;
+  SaeLatents *latents;
 
-  if (!values)
+  if (!values || (rows->norms && !norms))
     return NULL;
-  return latents_take ((guint) rows->n_rows, d_sae, g_steal_pointer (&offsets),
-      g_steal_pointer (&indices), g_steal_pointer (&values));
+  latents =
+      latents_take ((guint) rows->n_rows, d_sae, g_steal_pointer (&offsets),
+          g_steal_pointer (&indices), g_steal_pointer (&values));
+  latents->norms = g_steal_pointer (&norms);
+  return latents;
 }
 
 /**
@@ -220,6 +230,36 @@ sae_latents_new_from_dense (guint d_sae, GBytes *dense, GError **error)
 }
 
 /**
+ * sae_latents_with_row_norms:
+ * @latents: latents
+ * @norms: (nullable): float32 [n_rows, 2], mean and scale of each row, as
+ *   sae_latents_get_row_norms() gives them
+ * @error: return location
+ *
+ * The same latents with what a model's #SaeInputNorm took from each row: for
+ * latents that came another way than by sae_model_encode(), without which
+ * sae_model_decode() cannot undo it. Nothing is copied. %SAE_ERROR_SIZE when
+ * @norms has another size.
+ *
+ * Returns: (transfer full): latents
+ * Since: 0.1
+ */
+SaeLatents *
+sae_latents_with_row_norms (SaeLatents *latents, GBytes *norms, GError **error)
+{
+  SaeLatents *copy;
+
+  if (norms && !check_size (norms, "row norms",
+                   latents->n_rows * sizeof (SaeRowNorm), error))
+    return NULL;
+  copy = latents_take (latents->n_rows, latents->d_sae,
+      g_bytes_ref (latents->offsets), g_bytes_ref (latents->indices),
+      g_bytes_ref (latents->values));
+  copy->norms = norms ? g_bytes_ref (norms) : NULL;
+  return copy;
+}
+
+/**
  * sae_latents_ref:
  * @latents: latents
  *
@@ -249,6 +289,7 @@ sae_latents_unref (SaeLatents *latents)
   g_bytes_unref (latents->offsets);
   g_bytes_unref (latents->indices);
   g_bytes_unref (latents->values);
+  g_clear_pointer (&latents->norms, g_bytes_unref);
   g_free (latents);
 }
 
@@ -371,6 +412,22 @@ GBytes *
 sae_latents_get_values (SaeLatents *latents)
 {
   return g_bytes_ref (latents->values);
+}
+
+/**
+ * sae_latents_get_row_norms:
+ * @latents: latents
+ *
+ * Returns: (transfer full) (nullable): float32 [n_rows, 2], what the model's
+ *   #SaeInputNorm took from each row: mean and scale, in the units of the
+ *   stream; x_hat is the decoder's result times the scale, plus the mean. %NULL
+ *   for models that do not normalise rows
+ * Since: 0.1
+ */
+GBytes *
+sae_latents_get_row_norms (SaeLatents *latents)
+{
+  return latents->norms ? g_bytes_ref (latents->norms) : NULL;
 }
 
 /**

@@ -152,6 +152,7 @@ sae_workspace_unref (SaeWorkspace *workspace)
   sae_scratch_clear (&workspace->edited);
   sae_scratch_clear (&workspace->deltas);
   sae_scratch_clear (&workspace->fates);
+  sae_scratch_clear (&workspace->norms);
   g_free (workspace->workers);
   g_free (workspace);
 }
@@ -185,6 +186,47 @@ guint64
 sae_workspace_get_n_nonfinite (SaeWorkspace *workspace)
 {
   return workspace->n_nonfinite;
+}
+
+/**
+ * sae_workspace_get_row_norms: (skip)
+ * @workspace: a workspace
+ * @n_rows: (out): number of rows, 0 with %NULL
+ *
+ * What sae_model_encode_rows() took from each row, last time, when its model
+ * normalises rows (#SaeInputNorm): pairs of mean and scale, so that
+ * x_hat·scale + mean is in the units of the stream. They belong to @workspace
+ * and hold until it encodes again.
+ *
+ * Returns: (nullable): [n_rows, 2]; %NULL when rows were not normalised
+ * Since: 0.1
+ */
+const float *
+sae_workspace_get_row_norms (SaeWorkspace *workspace, gsize *n_rows)
+{
+  G_STATIC_ASSERT (sizeof (SaeRowNorm) == 2 * sizeof (float));
+  *n_rows = workspace->n_norms;
+  return workspace->n_norms ? workspace->norms.data : NULL;
+}
+
+/**
+ * sae_workspace_set_row_norms: (skip)
+ * @workspace: a workspace
+ * @norms: (nullable): [n_rows, 2], as sae_workspace_get_row_norms() gave them
+ * @n_rows: number of rows
+ *
+ * Gives the next sae_model_decode_rows() or sae_model_decode_dense() the mean
+ * and the scale of each of its rows, which models that normalise rows need.
+ * @norms is not copied, and forgotten after that call.
+ *
+ * Since: 0.1
+ */
+void
+sae_workspace_set_row_norms (SaeWorkspace *workspace, const float *norms,
+    gsize n_rows)
+{
+  workspace->given = (const SaeRowNorm *) norms;
+  workspace->n_given = norms ? n_rows : 0;
 }
 
 static gsize

@@ -39,6 +39,28 @@ def tensor(dtype, shape, begin, end):
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
+def more_weights(d_in, d_sae, names, without=()):
+    """The four tensors of a dictionary but some, and vectors of d_sae more;
+    a name that ends in "." is a scalar."""
+    shapes = {
+        "W_enc": [d_in, d_sae], "W_dec": [d_sae, d_in], "b_enc": [d_sae],
+        "b_dec": [d_in],
+    }
+    for name in names:
+        shapes[name.rstrip(".")] = [] if name.endswith(".") else [d_sae]
+    tensors, end = {}, 0
+    for name, shape in shapes.items():
+        if name in without:
+            continue
+        size = 4
+        for n in shape:
+            size *= n
+        tensors[name] = tensor("F32", shape, end, end + size)
+        end += size
+    values = [0.5 + i for i in range(end // 4)]
+    return safetensors(tensors, 0, struct.pack(f"<{len(values)}f", *values))
+
+
 def weights(d_in, d_sae, with_threshold=False):
     n = d_in * d_sae * 4
     end = 2 * n + d_sae * 4
@@ -118,6 +140,16 @@ write("saelens-config", "jumprelu", config(
     architecture="jumprelu", k="", rescale_acts_by_decoder_norm="",
     jumprelu_bandwidth=0.05, target_l0=None))
 write("saelens-config", "gated", config(architecture="gated"))
+write("saelens-config", "before-6", json.dumps({
+    "d_in": 2, "d_sae": 3, "activation_fn_str": "topk",
+    "activation_fn_kwargs": {"k": 2}, "hook_point": "blocks.0.attn.hook_z",
+    "hook_point_layer": 0, "normalize_activations": True, "lr": 1e-3,
+    "finetuning_scaling_factor": False, "sae_lens_version": "3.1.0",
+}).encode())
+write("saelens-config", "matryoshka", config(
+    architecture="matryoshka_batchtopk", k=1.5, matryoshka_widths=[1, 3],
+    topk_threshold_lr=0.01, use_matryoshka_aux_loss=False))
+write("saelens-config", "hook-z", config(reshape_activations="hook_z"))
 write("saelens-config", "encoded", config(
     metadata={"a": "json:1", "b": "json:x", "c": "json:\"json:1\""}))
 
@@ -130,4 +162,14 @@ write("layouts", "standard", join(
 write("layouts", "jumprelu", join(
     config(architecture="jumprelu", k="", rescale_acts_by_decoder_norm=""),
     weights(2, 3, with_threshold=True)))
+write("layouts", "gated", join(
+    config(architecture="gated", k="", rescale_acts_by_decoder_norm=""),
+    more_weights(2, 3, ("b_gate", "r_mag", "b_mag"), without=("b_enc",))))
+write("layouts", "batchtopk", join(
+    config(architecture="batchtopk", k=1.5, rescale_acts_by_decoder_norm=True),
+    more_weights(2, 3, ("topk_threshold.",))))
+write("layouts", "finetuned", join(
+    config(architecture="standard", k="", rescale_acts_by_decoder_norm="",
+           finetuning_scaling_factor=True),
+    more_weights(2, 3, ("scaling_factor",))))
 write("layouts", "turned", join(config(), weights(3, 2)))

@@ -13,7 +13,8 @@ GBytes *sample_floats (Noise *noise, NoiseKind kind, gsize n);
 GBytes *sample_rows (Noise *noise, gsize n_rows, gsize d);
 
 /* Weights of about unit rows, biases of about 0.1; with jump-relu, thresholds
- * of about 0.5, half of them negative. (transfer full) */
+ * of about 0.5, half of them negative; with gated, r_mag and b_mag of about
+ * 0.5. (transfer full) */
 SaeModel *sample_model (Noise *noise, const SaeConfig *config);
 /* Weights and biases of @kind, thresholds as above. (transfer full) */
 SaeModel *

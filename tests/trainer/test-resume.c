@@ -552,7 +552,8 @@ add_kinds (void)
   for (guint i = 0; i < optimizers->n_values; i++)
     for (guint j = 0; j < rules->n_values; j++)
       for (guint v = 0; v < G_N_ELEMENTS (variants); v++)
-        if (rules->values[j].value != SAE_SPARSITY_AUTO && (v == 0 || i == 0))
+        if (rules->values[j].value != SAE_SPARSITY_AUTO &&
+            rules->values[j].value != SAE_SPARSITY_GATED && (v == 0 || i == 0))
           add_kind (&optimizers->values[i], &rules->values[j], variants[v]);
 }
 
