@@ -112,7 +112,7 @@ get_count (const GstStructure *stats, const char *field)
   return value;
 }
 
-/* ", 1:20 left" */
+/* "1:20 left  " */
 static char *
 tell_rest (const Watch *watch, guint64 rows, double speed)
 {
@@ -121,9 +121,10 @@ tell_rest (const Watch *watch, guint64 rows, double speed)
   if (watch->expected_rows <= rows || !(speed > 0))
     return g_strdup ("");
   rest = sae_number_duration ((double) (watch->expected_rows - rows) / speed);
-  return g_strdup_printf ("  %s left", rest);
+  return g_strdup_printf ("%s left  ", rest);
 }
 
+/* In a narrow terminal the end is lost, which is what matters least. */
 static void
 show (Watch *watch, const GstStructure *stats)
 {
@@ -134,10 +135,9 @@ show (Watch *watch, const GstStructure *stats)
       sae_number_grouped ((guint64) (speed > 0 ? speed : 0));
   g_autofree char *rest = tell_rest (watch, rows, speed);
   g_autofree char *text =
-      g_strdup_printf ("%s rows  %s rows/s  fvu %.4f  l0 %.1f  dead %.1f %%%s",
-          grouped, grouped_speed, get_double (stats, "fvu"),
-          get_double (stats, "l0"), 100 * get_double (stats, "dead-fraction"),
-          rest);
+      g_strdup_printf ("%sfvu %.4f  l0 %.1f  dead %.1f %%  %s rows/s  %s rows",
+          rest, get_double (stats, "fvu"), get_double (stats, "l0"),
+          100 * get_double (stats, "dead-fraction"), grouped_speed, grouped);
 
   sae_progress_show (watch->progress,
       watch->expected_rows ? (double) rows / (double) watch->expected_rows : -1,

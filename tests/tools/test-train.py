@@ -409,8 +409,8 @@ def _():
         assert text.count("\n") == 1 and text.endswith("\n"), text
         drawn = text.rstrip().split("\r\033[K")[1:]
         assert len(drawn) > 2, text
-        assert all(re.match(r"\[#*\.*\] +\d+ %  [\d,]+ rows ", line) for line in drawn)
-        assert "100 %  80,000 rows" in drawn[-1], drawn[-1]
+        assert all(re.match(r"\[#*\.*\] +\d+ %  .*fvu [\d.]+ .* rows/s  ", line) for line in drawn)
+        assert "100 %  fvu" in drawn[-1] and "80,000 rows" in drawn[-1], drawn[-1]
         assert max(map(len, drawn)) < 80, drawn
 
 
