@@ -14,6 +14,7 @@ typedef struct {
   GstElement *pipeline, *trainer;
   GMainLoop *loop;
   SaeProgress *progress;
+  const char *stopping;
   guint64 expected_rows; /* 0 where they are not known */
   gboolean abandoned;    /* before it began: what is said of it is no use */
   SaeRun *run;
@@ -226,12 +227,11 @@ on_signal (Watch *watch, int number)
 {
   sae_progress_clear (watch->progress, TRUE);
   if (watch->run->signal) {
-    g_printerr ("sae-train: gave up; nothing more was saved\n");
+    g_printerr ("sae-train: gave up\n");
     _exit (128 + number);
   }
   watch->run->signal = number;
-  g_printerr ("sae-train: stopping; what was trained is being saved (again to "
-              "give that up)\n");
+  g_printerr ("sae-train: stopping; %s\n", watch->stopping);
   if (has_begun (watch))
     gst_element_call_async (watch->trainer, end_stream, NULL, NULL);
   else
@@ -293,12 +293,13 @@ play (Watch *watch, GstBus *bus)
 }
 
 void
-sae_run_pipeline (GstElement *pipeline, SaeProgress *progress, SaeRun *run)
+sae_run_pipeline (GstElement *pipeline, SaeProgress *progress,
+    const char *stopping, SaeRun *run)
 {
   g_autoptr (GstElement) trainer = sae_pipeline_find (pipeline, "saetrainer");
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-  Watch watch = {pipeline, trainer, loop, progress, 0, FALSE, run};
+  Watch watch = {pipeline, trainer, loop, progress, stopping, 0, FALSE, run};
   gint64 begin = g_get_monotonic_time ();
 
   gst_bus_add_watch (bus, on_message, &watch);

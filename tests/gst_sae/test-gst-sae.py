@@ -373,7 +373,9 @@ def _():
     t_indices, t_values = dictionary.encode(torch.from_numpy(x).double())
     assert t_indices.dtype == torch.int64 and t_values.dtype == torch.float32
     assert (t_indices.numpy() == indices).all() and (t_values.numpy() == values).all()
-    x_hat = dictionary.decode(t_indices, t_values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch warns of read-only memory
+        x_hat = dictionary.decode(t_indices, t_values)
     assert isinstance(x_hat, torch.Tensor) and x_hat.shape == x.shape
     x_hat += 1  # is the caller's own
     assert isinstance(dictionary.reconstruct(torch.from_numpy(x).bfloat16()), torch.Tensor)

@@ -213,6 +213,7 @@ def _():
         refused("-", "train.npy", *out, parts=["standard input"])
         refused("-", *out, "--epochs", "2", parts=["--epochs", "once"])
         refused("train.npy", *out, "-k", "-3", parts=["--top-k: expected a whole", "'-3'"])
+        refused("train.npy", *out, "--seed=-1", parts=["--seed: expected a whole", "'-1'"])
         refused("train.npy", *out, "-k", "3x", parts=["--top-k", "'3x'"])
         refused("train.npy", *out, "-k", "", parts=["--top-k"])
         refused("train.npy", *out, "-d", "99999999999", parts=["--dict-size", "268435456"])
@@ -340,6 +341,26 @@ def _():
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=launch.PATIENCE)
         assert process.returncode == 130, (process.returncode, err)
+
+
+@tap.test("/tools/train/ctrl-c-while-it-measures")
+def _():
+    with launch.folder():
+        launch.save_activations(train=500)
+        rows = np.lib.format.open_memmap(
+            "long.npy", mode="w+", dtype=np.float16, shape=(20_000_000, 32)
+        )
+        del rows  # a sparse file of zeros
+        process = start("train.npy", "-o", "out", *SMALL, "-H", "long.npy")
+        wait_for_rows(process)
+        while not os.path.exists("out"):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=launch.PATIENCE)
+        assert process.returncode == 130, (process.returncode, out, err)
+        assert "the dictionary is saved" in err, err
+        assert "dictionary  out" in out and "held-out" not in out, out
 
 
 @tap.test("/tools/train/checkpoint-and-resume-end-in-the-same-bytes")
