@@ -6,6 +6,9 @@
 #include "gstsaenpyenc.h"
 #include "gstsaeparse.h"
 #include "gstsaerowmeta.h"
+#ifdef SAE_HAVE_SCOPE
+#include "gstsaescope.h"
+#endif
 #include "gstsaesrc.h"
 #ifdef GST_SAE_HAVE_TENSOR_META
 #include "gstsaetensormeta.h"
@@ -25,6 +28,9 @@ plugin_init (GstPlugin *plugin)
   ok &= GST_ELEMENT_REGISTER (saeencoder, plugin);
   ok &= GST_ELEMENT_REGISTER (saenpyenc, plugin);
   ok &= GST_ELEMENT_REGISTER (saeparse, plugin);
+#ifdef SAE_HAVE_SCOPE
+  ok &= GST_ELEMENT_REGISTER (saescope, plugin);
+#endif
   ok &= GST_ELEMENT_REGISTER (saesrc, plugin);
 #ifdef GST_SAE_HAVE_TENSOR_META
   ok &= GST_ELEMENT_REGISTER (saetensormeta, plugin);
