@@ -62,7 +62,9 @@ decoder_of (const gchar *folder, GstBuffer *codes)
   if (gst_buffer_n_memory (codes) == 2)
     stream_send_dims (&decoder, "uint32,float32", "8:40,8:40");
   else
-    stream_send_dims (&decoder, "float32", "320:40");
+    stream_send_caps (&decoder,
+        gst_caps_from_string ("other/tensors,format=(string)sparse,"
+                              "framerate=(fraction)0/1"));
   return decoder;
 }
 
@@ -118,6 +120,32 @@ test_copies_keep_it (void)
   expect_decoded (LAYER_NORM, writable);
 }
 
+/* Where nothing but saesteer edits, x stays x. */
+static void
+test_steers_in_the_units_of_the_stream (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (folders); i++) {
+    g_autofree gchar *path = path_of (folders[i]);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (SaeModel) model = sae_model_load (path, &error);
+    g_auto (Stream) steer =
+        stream_new ("saesteer", "location", path, "output", 1, NULL);
+    gsize n;
+    g_autofree float *x = stream_load_golden (folders[i], "x.npy", &n);
+    g_autoptr (GBytes) out = NULL;
+    GstBuffer *buffer;
+    g_assert_no_error (error);
+    stream_send_dims (&steer, "float32", "48:40");
+    g_assert_cmpint (stream_push_floats (&steer, x, n), ==, GST_FLOW_OK);
+    buffer = stream_pull (&steer);
+    out = stream_memory (buffer, 0);
+    gst_buffer_unref (buffer);
+    for (gsize j = 0; j < n; j++)
+      x[j] -= ((const float *) g_bytes_get_data (out, NULL))[j];
+    expect_golden (folders[i], x, N);
+  }
+}
+
 static void
 expect_refused (GstBuffer *codes, const gchar *dims, gint code,
     const gchar *part)
@@ -128,6 +156,34 @@ expect_refused (GstBuffer *codes, const gchar *dims, gint code,
   g_assert_cmpint (stream_push (&decoder, codes), ==, GST_FLOW_ERROR);
   stream_expect_error (&decoder, GST_STREAM_ERROR, code, part, NULL);
 }
+
+#if GST_CHECK_VERSION(1, 24, 0)
+/* To another process and back; bytes that are no whole rows are none. */
+static void
+test_is_serialized (void)
+{
+  GstBuffer *codes = encode_golden (LAYER_NORM);
+  GstBuffer *other = gst_buffer_new ();
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  guint32 consumed;
+
+  g_assert_true (
+      gst_meta_serialize_simple (gst_buffer_get_meta (codes,
+                                     g_type_from_name ("GstSaeRowMetaAPI")),
+          bytes));
+  for (guint i = 0; i < 2; i++)
+    gst_buffer_append_memory (other, gst_buffer_get_memory (codes, i));
+  gst_buffer_unref (codes);
+  g_assert_nonnull (
+      gst_meta_deserialize (other, bytes->data, bytes->len, &consumed));
+  g_assert_cmpuint (consumed, ==, bytes->len);
+  expect_decoded (LAYER_NORM, other);
+  for (guint n = 0; n < bytes->len; n++) {
+    g_autoptr (GstBuffer) empty = gst_buffer_new ();
+    g_assert_null (gst_meta_deserialize (empty, bytes->data, n, &consumed));
+  }
+}
+#endif
 
 /* Memories without their buffer: files, sockets, other elements' buffers. */
 static void
@@ -193,22 +249,24 @@ test_pooled_buffers_are_told_anew (void)
   }
 }
 
-/* Whole pipelines: queues, branches, and both forms of codes. */
+/* Whole pipelines: queues, branches, and every form of codes. */
 static void
 test_pipelines (void)
 {
   static const gchar *const between[] = {"queue", "tee ! queue ! identity",
-      "queue ! other/tensors,types=(string)float32 ! queue"};
+      "queue ! other/tensors,types=(string)float32 ! queue",
+      "other/tensors,format=(string)sparse ! queue"};
+  enum { N_BETWEEN = G_N_ELEMENTS (between) };
 
-  for (guint i = 0; i < G_N_ELEMENTS (folders) * 3; i++) {
-    const gchar *folder = folders[i / 3];
+  for (guint i = 0; i < G_N_ELEMENTS (folders) * N_BETWEEN; i++) {
+    const gchar *folder = folders[i / N_BETWEEN];
     g_autofree gchar *path = path_of (folder);
     g_autoptr (GError) error = NULL;
     g_autoptr (RowsTaken) taken = NULL;
     g_autofree gchar *description = g_strdup_printf (
         "saesrc location=%s/x.npy rows-per-buffer=7 ! saeencoder location=%s ! "
         "%s ! saedecoder location=%s ! appsink name=out sync=false",
-        path, path, between[i % 3], path);
+        path, path, between[i % N_BETWEEN], path);
     taken = rows_run (description, D * sizeof (float), &error);
     g_assert_no_error (error);
     expect_with ("%s", description);
@@ -225,9 +283,14 @@ main (int argc, char **argv)
 #define ADD(name, test) g_test_add_func ("/plugin/saerowmeta/" name, test)
   ADD ("decodes-what-was-encoded", test_decodes_what_was_encoded);
   ADD ("copies-keep-it", test_copies_keep_it);
+#if GST_CHECK_VERSION(1, 24, 0)
+  ADD ("is-serialized", test_is_serialized);
+#endif
   ADD ("refuses-codes-without-it", test_refuses_codes_without_it);
   ADD ("refuses-other-rows", test_refuses_other_rows);
   ADD ("pooled-buffers-are-told-anew", test_pooled_buffers_are_told_anew);
   ADD ("pipelines", test_pipelines);
+  ADD ("steers-in-the-units-of-the-stream",
+      test_steers_in_the_units_of_the_stream);
   return stream_run_tests ();
 }
