@@ -10,10 +10,6 @@
 
 G_BEGIN_DECLS
 
-#define GST_SAE_CODES_INPUT_CAPS                                               \
-  GST_SAE_CODES_CAPS "; other/tensors, format=(string)sparse; "                \
-                     "other/tensors, format=(string)flexible"
-
 typedef struct {
   guint wanted; /* as set; 0: not */
   guint d_sae;  /* 0: not known yet */

@@ -107,22 +107,25 @@ reserve_rows (GstSaeCodesReader *self, gsize n_rows, GError **error)
   return self->offsets_scratch || refuse_memory ("rows", n_rows, error);
 }
 
+/* Keeps what is there. */
 static gboolean
 reserve_entries (GstSaeCodesReader *self, gsize n, GError **error)
 {
+  guint32 *indices;
+  float *values;
+
   if (n <= self->n_entries)
     return TRUE;
-  g_free (self->indices_scratch);
-  g_free (self->values_scratch);
-  self->indices_scratch = g_try_malloc_n (n, sizeof *self->indices_scratch);
-  self->values_scratch = g_try_malloc_n (n, sizeof *self->values_scratch);
+  indices = g_try_realloc_n (self->indices_scratch, n, sizeof *indices);
+  if (indices)
+    self->indices_scratch = indices;
+  values = g_try_realloc_n (self->values_scratch, n, sizeof *values);
+  if (values)
+    self->values_scratch = values;
+  if (!indices || !values)
+    return refuse_memory ("latents", n, error);
   self->n_entries = n;
-  if (self->indices_scratch && self->values_scratch)
-    return TRUE;
-  g_clear_pointer (&self->indices_scratch, g_free);
-  g_clear_pointer (&self->values_scratch, g_free);
-  self->n_entries = 0;
-  return refuse_memory ("latents", n, error);
+  return TRUE;
 }
 
 static gboolean
@@ -172,14 +175,40 @@ scatter_pairs (GstSaeCodesReader *self, const GstSaeReader *in, GError **error)
   return TRUE;
 }
 
-static gsize
-count_nonzero (const float *value, gsize n)
-{
-  gsize count = 0;
+#define BLOCK 16
 
-  for (gsize i = 0; i < n; i++)
-    count += value[i] != 0.0f;
-  return count;
+/* Most of dense codes is zeros: whole blocks of them are passed over. A block
+ * with a negative zero counts as one that has values. */
+static gboolean
+is_zero_block (const float *value)
+{
+  guint64 words[BLOCK / 2], any = 0;
+
+  memcpy (words, value, sizeof words);
+  for (guint i = 0; i < BLOCK / 2; i++)
+    any |= words[i];
+  return any == 0;
+}
+
+/* Appends the values of one row, and moves @n behind them. */
+static void
+gather_row (GstSaeCodesReader *self, const float *value, guint32 width,
+    gsize *n)
+{
+  gsize i = 0;
+
+  while (i < width) {
+    gsize end = MIN (i + BLOCK, width);
+    if (end - i == BLOCK && is_zero_block (value + i)) {
+      i = end;
+      continue;
+    }
+    for (; i < end; i++)
+      if (value[i] != 0.0f) {
+        self->indices_scratch[*n] = (guint32) i;
+        self->values_scratch[(*n)++] = value[i];
+      }
+  }
 }
 
 static gboolean
@@ -189,19 +218,23 @@ scatter_dense (GstSaeCodesReader *self, const GstSaeReader *in, GError **error)
   guint32 width = in->tensors[0].dims[0];
   gsize n = 0;
 
-  if (!reserve_entries (self, count_nonzero (value, self->n_rows * width),
-          error))
-    return FALSE;
   for (gsize r = 0; r < self->n_rows; r++, value += width) {
+    if (n + width > self->n_entries &&
+        !reserve_entries (self, 2 * n + width, error))
+      return FALSE;
     self->offsets_scratch[r] = n;
-    for (guint32 i = 0; i < width; i++)
-      if (value[i] != 0.0f) {
-        self->indices_scratch[n] = i;
-        self->values_scratch[n++] = value[i];
-      }
+    gather_row (self, value, width, &n);
   }
   self->offsets_scratch[self->n_rows] = n;
   return TRUE;
+}
+
+/* The row of a flat index; @row is a guess, and spares a division. Below 2^32
+ * elements in all, an index before the row cannot seem to be in it. */
+static guint32
+find_row (guint32 flat, guint32 d_sae, guint32 row)
+{
+  return flat - row * d_sae < d_sae ? row : flat / d_sae;
 }
 
 /* Counts the entries of each row, so that offsets[r + 1] is where row r
@@ -212,10 +245,11 @@ count_sparse (GstSaeCodesReader *self, const guint32 *flat, const float *value,
 {
   gsize *next = self->offsets_scratch + 1;
   gsize begin = 0;
+  guint32 row = 0;
 
   memset (self->offsets_scratch, 0, (self->n_rows + 1) * sizeof *next);
   for (guint32 p = 0; p < nnz; p++) {
-    guint32 row = flat[p] / self->d_sae;
+    row = find_row (flat[p], self->d_sae, row);
     if (row >= self->n_rows) {
       g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
           "sparse codes: expected flat indices below %" G_GSIZE_FORMAT
@@ -241,13 +275,14 @@ scatter_sparse (GstSaeCodesReader *self, const GstSaeReader *in, GError **error)
   const float *value = (const float *) in->data[0];
   const guint32 *flat = in->nnz ? (const guint32 *) value + in->nnz : NULL;
   gsize *next = self->offsets_scratch + 1;
+  guint32 row = 0;
 
   if (!count_sparse (self, flat, value, in->nnz, error) ||
       !reserve_entries (self, in->nnz, error))
     return FALSE;
   for (guint32 p = 0; p < in->nnz; p++) {
-    guint32 row = flat[p] / self->d_sae;
     gsize place;
+    row = find_row (flat[p], self->d_sae, row);
     if (value[p] == 0.0f)
       continue;
     place = next[row]++;

@@ -19,7 +19,15 @@
 #define SPARSE "other/tensors,format=(string)sparse"
 #define FLEXIBLE "other/tensors,format=(string)flexible"
 
-static const gchar *const rules[] = {"top-k", "keep-all", "l1", "jump-relu"};
+static const gchar *const rules[] = {"top-k", "keep-all", "l1", "jump-relu",
+    "group-max"};
+
+/* Whether a rule never keeps more than k latents. */
+static gboolean
+has_pairs (const gchar *rule)
+{
+  return strcmp (rule, "top-k") == 0 || strcmp (rule, "group-max") == 0;
+}
 
 /* An encoder without a model on disk, of D, F and K. */
 static Stream
@@ -28,7 +36,7 @@ encoder_new (const gchar *rule, const gchar *codes_format)
   Stream stream =
       stream_new ("saeencoder", "input-size", D, "dict-size", F, NULL);
   gboolean keep_all = strcmp (rule, "keep-all") == 0;
-  gboolean top_k = keep_all || strcmp (rule, "top-k") == 0;
+  gboolean has_k = keep_all || has_pairs (rule);
 
   gst_element_set_state (stream.element, GST_STATE_READY);
   gst_util_set_object_arg (G_OBJECT (stream.element), "codes-format",
@@ -37,7 +45,7 @@ encoder_new (const gchar *rule, const gchar *codes_format)
       keep_all ? "top-k" : rule);
   if (keep_all)
     gst_util_set_object_arg (G_OBJECT (stream.element), "ties", "keep-all");
-  if (top_k)
+  if (has_k)
     g_object_set (stream.element, "top-k", K, NULL);
   gst_element_set_state (stream.element, GST_STATE_PLAYING);
   return stream;
@@ -48,17 +56,18 @@ static SaeLatents *
 find_latents (const gchar *rule, const float *x, gsize n, GBytes **x_hat)
 {
   gboolean keep_all = strcmp (rule, "keep-all") == 0;
-  gboolean top_k = keep_all || strcmp (rule, "top-k") == 0;
-  g_autoptr (SaeConfig) config = sae_config_new (D, F, top_k ? K : 0);
+  gboolean has_k = keep_all || has_pairs (rule);
+  g_autoptr (SaeConfig) config = sae_config_new (D, F, has_k ? K : 0);
   g_autoptr (SaeModel) model = NULL;
   g_autoptr (GBytes) input = g_bytes_new (x, n * D * sizeof *x);
   g_autoptr (GBytes) own = NULL;
   SaeLatents *latents;
   GError *error = NULL;
 
-  config->sparsity = top_k                      ? SAE_SPARSITY_TOP_K
-                     : strcmp (rule, "l1") == 0 ? SAE_SPARSITY_L1
-                                                : SAE_SPARSITY_JUMP_RELU;
+  config->sparsity = strcmp (rule, "l1") == 0          ? SAE_SPARSITY_L1
+                     : strcmp (rule, "jump-relu") == 0 ? SAE_SPARSITY_JUMP_RELU
+                     : strcmp (rule, "group-max") == 0 ? SAE_SPARSITY_GROUP_MAX
+                                                       : SAE_SPARSITY_TOP_K;
   config->ties = keep_all ? SAE_TIES_KEEP_ALL : SAE_TIES_LOWEST_INDEX;
   model = sae_model_new (config, 0, SAE_INIT_TIED, &error);
   g_assert_no_error (error);
@@ -150,13 +159,15 @@ expect_order (const gchar *rule, const gchar *codes_format, const Form *order,
 static void
 test_order (void)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (orders_top_k); i++)
-    expect_order ("top-k", orders_top_k[i].codes_format, orders_top_k[i].order,
-        orders_top_k[i].n);
-  for (guint r = 1; r < G_N_ELEMENTS (rules); r++)
-    for (guint i = 0; i < G_N_ELEMENTS (orders_others); i++)
-      expect_order (rules[r], orders_others[i].codes_format,
-          orders_others[i].order, orders_others[i].n);
+  for (guint r = 0; r < G_N_ELEMENTS (rules); r++)
+    if (has_pairs (rules[r]))
+      for (guint i = 0; i < G_N_ELEMENTS (orders_top_k); i++)
+        expect_order (rules[r], orders_top_k[i].codes_format,
+            orders_top_k[i].order, orders_top_k[i].n);
+    else
+      for (guint i = 0; i < G_N_ELEMENTS (orders_others); i++)
+        expect_order (rules[r], orders_others[i].codes_format,
+            orders_others[i].order, orders_others[i].n);
 }
 
 /* What NNStreamer's pads say: a range of rates, of numbers of tensors. */
@@ -349,7 +360,7 @@ test_bytes (gconstpointer data)
       if (form == FORM_SPARSE)
         expect_sparse (buffer, latents);
       else
-        expect_flexible (buffer, latents, r == 0);
+        expect_flexible (buffer, latents, has_pairs (rules[r]));
       gst_buffer_unref (buffer);
     }
   }
@@ -484,7 +495,7 @@ test_there_and_back (gconstpointer data)
   const gchar *rule = data;
   guint n_rows = g_test_slow () ? 250000 : 25000;
   Stream pairs[N_FORMS][2];
-  guint first = strcmp (rule, "top-k") == 0 ? 0 : 1;
+  guint first = has_pairs (rule) ? 0 : 1;
   Noise noise = noise_new ();
   guint32 seed = 1;
 
