@@ -239,7 +239,7 @@ static gboolean
 scatter_sparse (GstSaeCodesReader *self, const GstSaeReader *in, GError **error)
 {
   const float *value = (const float *) in->data[0];
-  const guint32 *flat = (const guint32 *) (in->data[0]) + in->nnz;
+  const guint32 *flat = in->nnz ? (const guint32 *) value + in->nnz : NULL;
   gsize *next = self->offsets_scratch + 1;
 
   if (!count_sparse (self, flat, value, in->nnz, error) ||

@@ -11,10 +11,18 @@
  * of a model that normalises rows when they come without what was taken from
  * these (a meta, which files and other processes do not keep).
  *
+ * With #GstSaeDecoder:model-name it runs a live model, as saeencoder does.
+ *
  * ## Example
  * |[
  * gst-launch-1.0 saesrc location=heldout.npy ! saeencoder location=out/ !
  *     saedecoder location=out/ ! saenpyenc ! filesink location=xhat.npy
+ * ]|
+ * With the dictionary that is being trained before it:
+ * |[
+ * gst-launch-1.0 saesrc location=train.npy !
+ *     saetrainer model-name=m dict-size=1024 ! saeencoder model-name=m !
+ *     saedecoder model-name=m ! saenpyenc ! filesink location=xhat.npy
  * ]|
  */
 #include "gstsaedecoder.h"

@@ -13,10 +13,21 @@
  * leaves what it took from them on the buffer (GstSaeRowMeta), where saedecoder
  * looks for it.
  *
+ * The dictionary is that of #GstSaeEncoder:location, or with
+ * #GstSaeEncoder:model-name a live one, which a saetrainer or the application
+ * publishes: each buffer gets the latest version.
+ *
  * ## Example
  * |[
  * gst-launch-1.0 saesrc location=heldout.npy ! saeencoder location=out/ !
  *     saedecoder location=out/ ! saenpyenc ! filesink location=xhat.npy
+ * ]|
+ * With the dictionary that is being trained on the same stream:
+ * |[
+ * gst-launch-1.0 saesrc location=train.npy ! tee name=t
+ *     t. ! queue ! saetrainer model-name=m dict-size=1024 ! fakesink
+ *     t. ! queue ! saeencoder model-name=m ! saenpyenc tensor=1 !
+ *     filesink location=values.npy
  * ]|
  */
 #include "gstsaeencoder.h"

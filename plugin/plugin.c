@@ -6,6 +6,9 @@
 #include "gstsaenpyenc.h"
 #include "gstsaeparse.h"
 #include "gstsaesrc.h"
+#ifdef GST_SAE_HAVE_TENSOR_META
+#include "gstsaetensormeta.h"
+#endif
 #include "gstsaesteer.h"
 #include "gstsaetop.h"
 #include "gstsaetrainer.h"
@@ -21,6 +24,9 @@ plugin_init (GstPlugin *plugin)
   ok &= GST_ELEMENT_REGISTER (saenpyenc, plugin);
   ok &= GST_ELEMENT_REGISTER (saeparse, plugin);
   ok &= GST_ELEMENT_REGISTER (saesrc, plugin);
+#ifdef GST_SAE_HAVE_TENSOR_META
+  ok &= GST_ELEMENT_REGISTER (saetensormeta, plugin);
+#endif
   ok &= GST_ELEMENT_REGISTER (saesteer, plugin);
   ok &= GST_ELEMENT_REGISTER (saetop, plugin);
   ok &= GST_ELEMENT_REGISTER (saetrainer, plugin);

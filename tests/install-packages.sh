@@ -9,6 +9,7 @@ packages=(
   libglib2.0-dev gobject-introspection libgirepository1.0-dev
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+  gstreamer1.0-plugins-bad python3-gst-1.0 gi-docgen
   gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
   libjansson-dev libopenblas-dev
   libzip-dev

@@ -71,7 +71,6 @@ in_tree() { # in_tree TREE COMMAND…
 # A Debian of nothing but apt and what it needs.
 unpack_base() { # unpack_base TREE
   local tar=$cache/$suite-base.tar.gz
-  mkdir -p "$cache/archives-$suite/partial"
   if [ ! -e "$tar" ]; then
     say "A base of $suite"
     mmdebstrap --quiet --variant=apt --mode=root --include=ca-certificates \
@@ -124,7 +123,8 @@ build_packages() {
     tail -n 60 "$out/build.log"
     return 1
   }
-  if grep -E '(^|[^-])warning:|WARNING:' "$out/build.log"; then
+  # Not those of debhelper, whose versions want different things.
+  if grep -E ':[0-9]+(:[0-9]+)?: [Ww]arning:|WARNING:' "$out/build.log"; then
     echo "$suite: the build has warnings"
     return 1
   fi
@@ -135,21 +135,31 @@ build_packages() {
     /build/*.changes'
 }
 
+# As seen from within the tree.
+list_debs() { # list_debs TREE PACKAGE…
+  local tree=$1 package
+  shift
+  for package; do
+    (cd "$tree" && find packages -name "${package}_*.deb" -printf '/%p\n')
+  done
+}
+
 use_packages() {
-  local tree=$cache/$suite-clean
+  local tree=$cache/$suite-clean debs
   unpack_base "$tree"
   say "Installing, $suite"
   mkdir "$tree/packages"
   find "$out" -name '*.deb' ! -name '*-dbgsym_*' -exec cp -t "$tree/packages" {} +
   in_tree "$tree" apt-get update -q > /dev/null
   # The plugin alone brings what it needs.
-  install_packages "$tree" /packages/gstreamer1.0-sae_*.deb \
-    /packages/libsae-1.0-0_*.deb gstreamer1.0-tools
+  mapfile -t debs < <(list_debs "$tree" gstreamer1.0-sae libsae-1.0-0)
+  install_packages "$tree" "${debs[@]}" gstreamer1.0-tools
   copy_sources "$tree"
   say "The plugin, $suite"
   run_smoke pipeline
+  mapfile -t debs < <(list_debs "$tree" '*')
   install_packages "$tree" gcc libc6-dev pkgconf python3-gi python3-numpy \
-    $(cd "$tree" && printf "/%s\n" packages/*.deb)
+    "${debs[@]}"
   say "The library, $suite"
   run_smoke build
   run_smoke python
@@ -173,7 +183,7 @@ mkdir -p "$cache"
 for suite in "${suites[@]}"; do
   out=${OUT:-$top/build-packages/$suite}
   rm -rf "$out"
-  mkdir -p "$out"
+  mkdir -p "$out" "$cache/archives-$suite/partial"
   build_packages
   use_packages
 done

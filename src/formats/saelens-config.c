@@ -20,18 +20,24 @@ static const struct {
   const char *name;
   const char *sparsity;
   KKind k;
+  gboolean transcoder, skip;
 } architectures[] = {
     {"standard", "l1", K_NONE},
     {"topk", "top-k", K_EXACT},
     {"jumprelu", "jump-relu", K_NONE},
     {"gated", "gated", K_NONE},
+    {"transcoder", "l1", K_NONE, TRUE},
+    {"skip_transcoder", "l1", K_NONE, TRUE, TRUE},
+    {"jumprelu_transcoder", "jump-relu", K_NONE, TRUE},
+    {"jumprelu_skip_transcoder", "jump-relu", K_NONE, TRUE, TRUE},
     /* Folders of a training run; what is saved of it at the end is jumprelu. */
     {"batchtopk", "jump-relu", K_AVERAGE},
     {"matryoshka_batchtopk", "jump-relu", K_AVERAGE},
 };
 #define SUPPORTED_ARCHITECTURES                                                \
-  "\"standard\", \"topk\", \"jumprelu\", \"gated\", \"batchtopk\" or "         \
-  "\"matryoshka_batchtopk\""
+  "\"standard\", \"topk\", \"jumprelu\", \"gated\", \"transcoder\", "          \
+  "\"skip_transcoder\", \"jumprelu_transcoder\", "                             \
+  "\"jumprelu_skip_transcoder\", \"batchtopk\" or \"matryoshka_batchtopk\""
 
 /* normalize_activations by SAELens' name, with the one here. */
 static const struct {
@@ -81,6 +87,7 @@ set_architecture (Config *config, guint i)
   config->folding.one_threshold = architectures[i].k == K_AVERAGE;
   g_free (config->dictionary->sparsity);
   config->dictionary->sparsity = g_strdup (architectures[i].sparsity);
+  config->dictionary->skip = architectures[i].skip;
 }
 
 static gboolean
@@ -137,6 +144,12 @@ parse_d_in (Config *config, json_t *value, GError **error)
     return FALSE;
   config->dictionary->d_in = config->dictionary->d_out = size;
   return TRUE;
+}
+
+static gboolean
+parse_d_out (Config *config, json_t *value, GError **error)
+{
+  return parse_size (config, "d_out", &config->dictionary->d_out, error);
 }
 
 static gboolean
@@ -303,7 +316,12 @@ parse_kwargs (Config *config, json_t *value, GError **error)
 }
 
 /* Which files may have a key. */
-typedef enum { FILES_ALL, FILES_OLD, FILES_BATCH_TOP_K } Files;
+typedef enum {
+  FILES_ALL,
+  FILES_OLD,
+  FILES_BATCH_TOP_K,
+  FILES_TRANSCODER,
+} Files;
 
 /* Keys without a parser say where the model ran or how it was trained. */
 static const struct {
@@ -314,6 +332,7 @@ static const struct {
 } keys[] = {
     {"architecture", parse_architecture},
     {"d_in", parse_d_in, TRUE},
+    {"d_out", parse_d_out, .files = FILES_TRANSCODER},
     {"d_sae", parse_d_sae, TRUE},
     {"k", parse_k},
     {"dtype", parse_dtype},
@@ -348,15 +367,26 @@ static const struct {
 };
 
 static gboolean
+is_in_file (const Config *config, Files files)
+{
+  switch (files) {
+    case FILES_OLD:
+      return config->old;
+    case FILES_BATCH_TOP_K:
+      return architectures[config->architecture].k == K_AVERAGE;
+    case FILES_TRANSCODER:
+      return architectures[config->architecture].transcoder;
+    default:
+      return TRUE;
+  }
+}
+
+static gboolean
 is_known (const Config *config, const char *key)
 {
-  gboolean averages = architectures[config->architecture].k == K_AVERAGE;
-
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
     if (strcmp (keys[i].name, key) == 0)
-      return keys[i].files == FILES_ALL ||
-             (keys[i].files == FILES_OLD && config->old) ||
-             (keys[i].files == FILES_BATCH_TOP_K && averages);
+      return is_in_file (config, keys[i].files);
   return config->old && (sae_saelens_old_key_is_of_training (key) ||
                             sae_saelens_old_key_in_metadata (key) != NULL);
 }
@@ -390,7 +420,7 @@ parse_keys (Config *config, GError **error)
     if (value == NULL && keys[i].required)
       return fail (config, SAE_ERROR_FORMAT, keys[i].name, "a value", error);
     if (value != NULL && keys[i].parse != NULL &&
-        (keys[i].files != FILES_OLD || config->old) &&
+        is_in_file (config, keys[i].files) &&
         !keys[i].parse (config, value, error))
       return FALSE;
   }
@@ -444,6 +474,26 @@ resolve_old (Config *config, GError **error)
 
 /* --- the whole --- */
 
+/* SAELens' transcoders are given their width, leave b_dec, which is of the
+ * other end, out of the input, and do not undo a normalisation. */
+static gboolean
+check_transcoder (const Config *config, GError **error)
+{
+  const char *norm = config->dictionary->input_norm;
+
+  if (!architectures[config->architecture].transcoder)
+    return TRUE;
+  if (json_object_get (config->root, "d_out") == NULL)
+    return fail (config, SAE_ERROR_FORMAT, "d_out", "a value", error);
+  if (config->dictionary->pre_bias)
+    return fail (config, SAE_ERROR_UNSUPPORTED, "apply_b_dec_to_input",
+        "false with this architecture", error);
+  return strcmp (norm, "none") == 0 || strcmp (norm, "expected-average") == 0 ||
+         fail (config, SAE_ERROR_UNSUPPORTED, "normalize_activations",
+             "\"none\" or \"expected_average_only_in\" with this architecture",
+             error);
+}
+
 /* Options that only exist together. */
 static gboolean
 check_combination (const Config *config, GError **error)
@@ -464,7 +514,7 @@ check_combination (const Config *config, GError **error)
     return fail (config, SAE_ERROR_SIZE, in_kwargs ? KWARGS : "k", expected,
         error);
   }
-  return TRUE;
+  return check_transcoder (config, error);
 }
 
 /* Without a version a file is an old one, whose architecture may go without
@@ -535,26 +585,79 @@ find_reshape (const SaeDictionary *dictionary)
 }
 
 static gboolean
+is_per_row (const SaeDictionary *dictionary)
+{
+  return g_strcmp0 (dictionary->input_norm, "layer-norm") == 0 ||
+         g_strcmp0 (dictionary->input_norm, "constant-norm") == 0;
+}
+
+static gboolean
+is_transcoder (const SaeDictionary *dictionary)
+{
+  return dictionary->d_out != dictionary->d_in || dictionary->skip;
+}
+
+/* One whose output is as wide as its input is told by where that goes. */
+static gboolean
+may_be_transcoder (const SaeDictionary *dictionary)
+{
+  return is_transcoder (dictionary) ||
+         (!dictionary->pre_bias && !is_per_row (dictionary) &&
+             g_hash_table_contains (dictionary->metadata, "hook_name_out"));
+}
+
+static gboolean
+find_of_kind (const SaeDictionary *dictionary, gboolean transcoder,
+    guint *architecture)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (architectures); i++)
+    if (g_strcmp0 (architectures[i].sparsity, dictionary->sparsity) == 0 &&
+        !architectures[i].transcoder == !transcoder &&
+        !architectures[i].skip == !dictionary->skip &&
+        architectures[i].k != K_AVERAGE) {
+      *architecture = i;
+      return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
+find_written (const SaeDictionary *dictionary, guint *architecture)
+{
+  return (may_be_transcoder (dictionary) &&
+             find_of_kind (dictionary, TRUE, architecture)) ||
+         (!is_transcoder (dictionary) &&
+             find_of_kind (dictionary, FALSE, architecture));
+}
+
+static gboolean
+refuse_rule (const SaeDictionary *dictionary, GError **error)
+{
+  g_autofree char *expected = NULL;
+
+  if (!is_transcoder (dictionary))
+    return refuse ("sparsity", "\"l1\", \"top-k\", \"jump-relu\" or \"gated\"",
+        error);
+  expected = g_strdup_printf ("\"l1\" or \"jump-relu\" of a transcoder (from "
+                              "%u to %u), got \"%s\"",
+      dictionary->d_in, dictionary->d_out,
+      dictionary->sparsity != NULL ? dictionary->sparsity : "");
+  return refuse ("sparsity", expected, error);
+}
+
+static gboolean
 check_expressible (const SaeDictionary *dictionary, guint *architecture,
     GError **error)
 {
-  if (dictionary->d_out != dictionary->d_in) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-        "layout 'saelens': d_out: expected d_in, %u, got %u (a transcoder)",
-        dictionary->d_in, dictionary->d_out);
-    return FALSE;
-  }
-  *architecture = 0;
-  while (*architecture < G_N_ELEMENTS (architectures) &&
-         g_strcmp0 (architectures[*architecture].sparsity,
-             dictionary->sparsity) != 0)
-    ++*architecture;
-  if (*architecture == G_N_ELEMENTS (architectures))
-    return refuse ("sparsity", "\"l1\", \"top-k\", \"jump-relu\" or \"gated\"",
-        error);
+  if (!find_written (dictionary, architecture))
+    return refuse_rule (dictionary, error);
   if (architectures[*architecture].k == K_EXACT &&
       (dictionary->k == 0 || dictionary->k > dictionary->d_sae))
     return refuse ("k", "1 to d_sae", error);
+  if (architectures[*architecture].transcoder && dictionary->pre_bias)
+    return refuse ("pre-bias", "false of a transcoder", error);
+  if (architectures[*architecture].transcoder && is_per_row (dictionary))
+    return refuse ("input-norm", "none of a transcoder's rows", error);
   if (find_norm (dictionary) == NULL)
     return refuse ("input-norm",
         "\"none\", \"layer-norm\", \"constant-norm\" or "
@@ -587,6 +690,9 @@ pack_config (const SaeDictionary *dictionary, guint architecture,
              json_integer ((json_int_t) dictionary->k)) == 0 &&
          json_object_set_new (root, "rescale_acts_by_decoder_norm",
              json_false ()) == 0;
+  if (ok && architectures[architecture].transcoder)
+    ok = json_object_set_new (root, "d_out",
+             json_integer ((json_int_t) dictionary->d_out)) == 0;
   if (ok && json_object_set_new (root, "architecture",
                 json_string (architectures[architecture].name)) == 0)
     return root;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * SAELens' cfg.json, as SAELens 3 to 6 write it for the architectures
- * "standard", "topk", "jumprelu" and "gated", and in the middle of a training
- * run of "batchtopk" and "matryoshka_batchtopk". */
+ * "standard", "topk", "jumprelu" and "gated", the transcoders of SAELens 6, and
+ * in the middle of a training run "batchtopk" and "matryoshka_batchtopk". */
 #pragma once
 
 #include "dictionary.h"

@@ -9,8 +9,9 @@
 #include "json-text.h"
 #include "regular-file.h"
 #include "saelens-config.h"
-#include "safetensors.h"
+#include "safetensors-shards.h"
 #include "sparsify.h"
+#include "tensor-table.h"
 
 #define CONFIG_FILE "cfg.json"
 #define WEIGHTS_FILE SAE_SAELENS_WEIGHTS_FILE
@@ -40,7 +41,10 @@ list_tensors (const SaeDictionary *dictionary,
   tensors[2] = (SaeTensorSource){gated ? "b_gate" : "b_enc", 1, {d_sae},
       dictionary->b_enc};
   tensors[3] = (SaeTensorSource){"b_dec", 1, {d_out}, dictionary->b_dec};
-  if (has_rule (dictionary, "jump-relu"))
+  if (dictionary->skip)
+    tensors[n++] =
+        (SaeTensorSource){"W_skip", 2, {d_out, d_in}, dictionary->W_skip};
+  if (has_rule (dictionary, "jump-relu")) /* the last, see list_expected() */
     tensors[n++] =
         (SaeTensorSource){"threshold", 1, {d_sae}, dictionary->threshold};
   if (gated) {
@@ -58,7 +62,7 @@ probe (const char *path)
   g_autofree char *config = g_build_filename (path, CONFIG_FILE, NULL);
   g_autofree char *weights = g_build_filename (path, WEIGHTS_FILE, NULL);
   return g_file_test (config, G_FILE_TEST_EXISTS) &&
-         g_file_test (weights, G_FILE_TEST_EXISTS);
+         sae_safetensors_exist (weights);
 }
 
 static SaeDictionary *
@@ -95,79 +99,6 @@ list_expected (const SaeDictionary *dictionary,
   return n;
 }
 
-static char *
-shape_to_string (guint rank, const guint64 *shape)
-{
-  GString *text = g_string_new ("[");
-  for (guint i = 0; i < rank; i++)
-    g_string_append_printf (text, "%s%" G_GUINT64_FORMAT, i == 0 ? "" : ", ",
-        shape[i]);
-  g_string_append_c (text, ']');
-  return g_string_free (text, FALSE);
-}
-
-static gboolean
-check_tensor (SaeSafetensors *file, const SaeTensorSource *tensor,
-    const char *label, GError **error)
-{
-  const SaeTensorEntry *entry = sae_safetensors_find (file, tensor->name);
-  g_autofree char *expected = shape_to_string (tensor->rank, tensor->shape);
-  g_autofree char *found = NULL;
-
-  if (entry == NULL)
-    found = g_strdup ("no such tensor");
-  else if (!entry->readable)
-    found = g_strdup (entry->dtype_name);
-  else if (entry->rank != tensor->rank ||
-           memcmp (entry->shape, tensor->shape,
-               tensor->rank * sizeof *tensor->shape) != 0)
-    found = shape_to_string (entry->rank, entry->shape);
-  if (found == NULL)
-    return TRUE;
-  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-      "%s: %s: expected %s, file has %s", label, tensor->name, expected, found);
-  return FALSE;
-}
-
-/* "W_enc, W_dec, b_enc and b_dec" */
-static char *
-list_names (const SaeTensorSource *tensors, guint n_tensors)
-{
-  GString *text = g_string_new (NULL);
-
-  for (guint i = 0; i < n_tensors; i++)
-    g_string_append_printf (text, "%s%s",
-        i == 0               ? ""
-        : i == n_tensors - 1 ? " and "
-                             : ", ",
-        tensors[i].name);
-  return g_string_free (text, FALSE);
-}
-
-static gboolean
-check_tensors (SaeSafetensors *file, const SaeTensorSource *tensors,
-    guint n_tensors, const char *label, GError **error)
-{
-  for (guint i = 0; i < n_tensors; i++)
-    if (!check_tensor (file, &tensors[i], label, error))
-      return FALSE;
-  for (guint n = 0; n < sae_safetensors_get_n_tensors (file); n++) {
-    const SaeTensorEntry *entry = sae_safetensors_get_nth (file, n);
-    guint i = 0;
-    while (i < n_tensors && strcmp (tensors[i].name, entry->name) != 0)
-      i++;
-    if (i == n_tensors) {
-      g_autofree char *shown = sae_json_shorten (entry->name);
-      g_autofree char *names = list_names (tensors, n_tensors);
-      g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-          "%s: expected the tensors %s, file also has '%s'", label, names,
-          shown);
-      return FALSE;
-    }
-  }
-  return TRUE;
-}
-
 static gboolean
 read_plain (SaeSafetensors *file, const char *name, float *dst, GError **error)
 {
@@ -196,19 +127,10 @@ read_tensors (SaeSafetensors *file, SaeDictionary *dictionary,
   SaeTensorSource tensors[MAX_TENSORS];
   guint n = list_tensors (dictionary, tensors);
 
-  for (guint i = 0; i < n; i++) {
-    const SaeTensorEntry *entry = sae_safetensors_find (file, tensors[i].name);
-    float *dst = (float *) tensors[i].data;
-    gboolean ok =
-        folding->one_threshold && dst == dictionary->threshold
-            ? read_one_threshold (file, dictionary, error)
-        : tensors[i].transposed
-            ? sae_safetensors_read_transposed (file, entry, dst, error)
-            : sae_safetensors_read_float32 (file, entry, dst, error);
-    if (!ok)
-      return FALSE;
-  }
-  return TRUE;
+  if (folding->one_threshold && !read_one_threshold (file, dictionary, error))
+    return FALSE;
+  return sae_tensor_table_read (file, tensors, n - folding->one_threshold,
+      error);
 }
 
 static gboolean
@@ -325,7 +247,7 @@ static gboolean
 load_weights (SaeDictionary *dictionary, const SaeSaelensFolding *folding,
     const char *label, GError **error)
 {
-  g_autoptr (SaeSafetensors) file = sae_safetensors_open (label, error);
+  g_autoptr (SaeSafetensors) file = sae_safetensors_open_sharded (label, error);
   SaeTensorSource tensors[MAX_TENSORS];
   guint n_tensors;
 
@@ -333,7 +255,7 @@ load_weights (SaeDictionary *dictionary, const SaeSaelensFolding *folding,
     return FALSE;
   n_tensors = list_expected (dictionary, folding, file, tensors);
   /* Shapes before memory: what is allocated is then bounded by the file. */
-  return check_tensors (file, tensors, n_tensors, label, error) &&
+  return sae_tensor_table_check (file, tensors, n_tensors, label, error) &&
          sae_dictionary_allocate (dictionary, error) &&
          read_tensors (file, dictionary, folding, error) &&
          fold (file, &tensors[n_tensors - 1], dictionary, folding, label,
@@ -371,34 +293,19 @@ write_weights (int fd, const char *label, gpointer user_data, GError **error)
 }
 
 static gboolean
-check_finite (const SaeTensorSource *tensor, GError **error)
-{
-  gsize n = (gsize) tensor->shape[0];
-
-  if (tensor->rank == 2)
-    n *= (gsize) tensor->shape[1];
-  for (gsize i = 0; i < n; i++) {
-    if (!isfinite (tensor->data[i])) {
-      g_set_error (error, SAE_ERROR, SAE_ERROR_NON_FINITE,
-          "layout 'saelens': %s: expected finite values, got %s at element "
-          "%" G_GSIZE_FORMAT,
-          tensor->name, isnan (tensor->data[i]) ? "a NaN" : "an infinity", i);
-      return FALSE;
-    }
-  }
-  return TRUE;
-}
-
-static gboolean
 check_arrays (const SaeDictionary *dictionary, GError **error)
 {
   SaeTensorSource tensors[MAX_TENSORS];
   guint n_tensors = list_tensors (dictionary, tensors);
 
-  for (guint i = 0; i < n_tensors; i++)
-    if (!check_finite (&tensors[i], error))
-      return FALSE;
-  return TRUE;
+  return sae_tensor_table_check_finite ("saelens", tensors, n_tensors, error);
+}
+
+static gboolean
+check (const SaeDictionary *dictionary, GError **error)
+{
+  g_autofree char *config = sae_saelens_config_build (dictionary, error);
+  return config != NULL;
 }
 
 static gboolean
@@ -427,4 +334,5 @@ save (const SaeDictionary *dictionary, const char *path, GError **error)
 
 static const char *const files[] = {CONFIG_FILE, WEIGHTS_FILE, NULL};
 
-const SaeLayout sae_layout_saelens = {"saelens", files, probe, load, save};
+const SaeLayout sae_layout_saelens = {"saelens", files, probe, load, save,
+    check};

@@ -54,11 +54,13 @@ add_gate (SaeModel *model, const SaeDictionary *dictionary, GError **error)
  * @path: (type filename): a dictionary on disk
  * @error: return location
  *
- * Loads a dictionary: a folder as SAELens saves it (`cfg.json` and
- * `sae_weights.safetensors`, architectures `standard`, `topk`,
- * `jumprelu` and `gated`, of SAELens 3 to 6). Options of
- * the folder that change the result are applied or refused by name. Errors
- * give the file, what was expected and what is there.
+ * Loads a dictionary, whichever of sae_model_list_layouts() it is in. A folder
+ * as SAELens 3 to 6 saves it (`cfg.json` and `sae_weights.safetensors`) may be
+ * of the architectures `standard`, `topk`, `jumprelu`, `gated`, its
+ * transcoders, or a checkpoint of `batchtopk` or `matryoshka_batchtopk`.
+ * Options that change the result (`normalize_activations` among them, see
+ * #SaeInputNorm) are applied or refused by name. Errors give the file, what was
+ * expected and what is there.
  *
  * Returns: (transfer full): a model
  * Since: 0.1

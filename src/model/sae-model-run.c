@@ -319,8 +319,9 @@ add_deltas (const float *x, gsize n_rows, gsize d, const float *deltas,
  * @edits: what to make of which latents
  * @error: return location
  *
- * Activations with edited latents: y = x + (latents′ − latents) W_dec, where
- * latents′ is what #SaeEdits makes of them (Templeton et al. 2024, "Scaling
+ * Activations with edited latents: y = x + (latents′ − latents) W_dec (times
+ * the scale of the row, where the model normalises rows), where latents′ is
+ * what #SaeEdits makes of them (Templeton et al. 2024, "Scaling
  * monosemanticity"). What the dictionary does not reconstruct stays in y. Rows
  * of which no edited latent changes keep their bits, and without edits @x
  * itself is returned. The bits do not depend on the other rows, the number of
@@ -379,6 +380,9 @@ sae_model_forward_rows (SaeModel *model, SaeWorkspace *workspace,
   SaeNet net = sae_model_get_net_for (model, x, n_rows);
   SaeSparseRows rows;
 
-  return sae_net_encode (&net, workspace, x, n_rows, &rows, error) &&
-         sae_net_decode (&net, workspace, &rows, x_hat, error);
+  if (!sae_net_encode (&net, workspace, x, n_rows, &rows, error) ||
+      !sae_net_decode (&net, workspace, &rows, x_hat, error))
+    return FALSE;
+  sae_net_skip (&net, workspace, x, n_rows, x_hat);
+  return TRUE;
 }

@@ -2,7 +2,8 @@
  *
  * Steering: activations whose latents are edited,
  *
- *   y = x + (latents′ − latents) W_dec
+ *   y = x + (latents′ − latents) W_dec      (times the scale of the row, where
+ *                                            the model normalises rows)
  *
  * so that what the dictionary does not reconstruct, x − x_hat, stays in y as it
  * is (Templeton et al. 2024, "Scaling monosemanticity", "Methodological
@@ -58,12 +59,14 @@ check_latents (const SaeNet *net, const SaeEdit *edits, gsize n, GError **error)
   return FALSE;
 }
 
-/* Whether one latent is active does not depend on others. */
+/* Whether one latent is active does not depend on others, and rows are as they
+ * come. */
 static gboolean
 is_each_alone (const SaeNet *net)
 {
-  return net->sparsity == SAE_SPARSITY_L1 ||
-         net->sparsity == SAE_SPARSITY_JUMP_RELU;
+  return (net->sparsity == SAE_SPARSITY_L1 ||
+             net->sparsity == SAE_SPARSITY_JUMP_RELU) &&
+         !sae_input_norm_is_per_row (net->input_norm);
 }
 
 /* The edited latents of one row, as sae_net_encode() has them: the same sums in
@@ -155,6 +158,9 @@ steer_row (Steer *steer, SaeWorkerScratch *scratch, gsize row)
     return ROW_STAYS;
   steer->kernels->combine (delta, net->d_out, values, index, n, net->W_dec,
       net->d_out);
+  if (sae_input_norm_is_per_row (net->input_norm)) /* in the stream's units */
+    steer->kernels->scale (delta, steer->latents.norms[row].scale, delta,
+        net->d_out);
   return steer->kernels->all_finite (delta, net->d_out) ? ROW_CHANGES
                                                         : ROW_IS_BAD;
 }

@@ -239,6 +239,47 @@ test_hook_z_is_kept (void)
   }
 }
 
+#define TRANSCODER                                                             \
+  "\"architecture\": \"skip_transcoder\", \"d_in\": 4, \"d_sae\": 9"
+
+static void
+test_reads_and_writes_transcoders (void)
+{
+  static const struct {
+    const char *name, *sparsity;
+    gboolean skip;
+  } rows[] = {
+      {"transcoder", "l1", FALSE},
+      {"skip_transcoder", "l1", TRUE},
+      {"jumprelu_transcoder", "jump-relu", FALSE},
+      {"jumprelu_skip_transcoder", "jump-relu", TRUE},
+  };
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (rows); i++) {
+    guint d_out = i % 2 ? 4 : 6;
+    g_autofree char *architecture =
+        g_strdup_printf ("\"architecture\": \"%s\"", rows[i / 2].name);
+    g_autofree char *text = g_strdup_printf (
+        "{%s, \"d_in\": 4, \"d_sae\": 9, \"d_out\": %u, "
+        "\"apply_b_dec_to_input\": false, \"metadata\": {\"sae_lens_version\": "
+        "\"6.54.12\", \"hook_name_out\": \"blocks.0.hook_mlp_out\"}}",
+        architecture, d_out);
+    g_autofree char *again = NULL;
+    SaeSaelensFolding folding;
+    GError *error = NULL;
+    g_autoptr (SaeDictionary) dictionary = parse (text, &folding, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (dictionary->d_in, ==, 4);
+    g_assert_cmpuint (dictionary->d_out, ==, d_out);
+    g_assert_cmpstr (dictionary->sparsity, ==, rows[i / 2].sparsity);
+    g_assert_cmpint (dictionary->skip, ==, rows[i / 2].skip);
+    again = sae_saelens_config_build (dictionary, &error);
+    g_assert_no_error (error);
+    g_assert_nonnull (strstr (again, architecture));
+    g_assert_nonnull (
+        strstr (again, d_out == 4 ? "\"d_out\": 4" : "\"d_out\": 6"));
+  }
+}
+
 static void
 test_refuses_by_name (void)
 {
@@ -256,7 +297,7 @@ test_refuses_by_name (void)
           "architecture: expected a value, found nothing"},
       {"{\"architecture\": 1}", SAE_ERROR_FORMAT, "found 1"},
       {"{\"architecture\": \"abstopk\", \"d_in\": 4}", SAE_ERROR_UNSUPPORTED,
-          "\"gated\", \"batchtopk\" or \"matryoshka_batchtopk\", found "
+          "\"batchtopk\" or \"matryoshka_batchtopk\", found "
           "\"abstopk\""},
       {"{\"architecture\": \"temporal\"}", SAE_ERROR_UNSUPPORTED,
           "found \"temporal\""},
@@ -271,8 +312,22 @@ test_refuses_by_name (void)
       {"{" BATCH ", \"k\": 0}", SAE_ERROR_FORMAT,
           "k: expected a number above 0"},
       {"{" BATCH ", \"k\": \"x\"}", SAE_ERROR_FORMAT, "found \"x\""},
-      {"{\"architecture\": \"transcoder\"}", SAE_ERROR_UNSUPPORTED,
-          "transcoder"},
+      {"{" TRANSCODER "}", SAE_ERROR_FORMAT,
+          "d_out: expected a value, found nothing"},
+      {"{" TRANSCODER ", \"d_out\": 0, \"apply_b_dec_to_input\": false}",
+          SAE_ERROR_SIZE, "d_out: expected an integer from 1"},
+      {"{" TRANSCODER ", \"d_out\": 6}", SAE_ERROR_UNSUPPORTED,
+          "apply_b_dec_to_input: expected false with this architecture, found "
+          "nothing"},
+      {"{" TRANSCODER ", \"d_out\": 6, \"apply_b_dec_to_input\": true}",
+          SAE_ERROR_UNSUPPORTED, "apply_b_dec_to_input: expected false"},
+      {"{" TRANSCODER ", \"d_out\": 6, \"apply_b_dec_to_input\": false, "
+       "\"normalize_activations\": \"layer_norm\"}",
+          SAE_ERROR_UNSUPPORTED,
+          "normalize_activations: expected \"none\" or "
+          "\"expected_average_only_in\" with this architecture"},
+      {"{" STANDARD ", \"d_out\": 4}", SAE_ERROR_UNSUPPORTED,
+          "d_out: not a key"},
       {"{\"architecture\": \"topk\", \"d_sae\": 9}", SAE_ERROR_FORMAT, "d_in"},
       {"{\"architecture\": \"topk\", \"d_in\": 9}", SAE_ERROR_FORMAT, "d_sae"},
       {"{\"architecture\": \"topk\", \"d_in\": 0, \"d_sae\": 9}",
@@ -547,7 +602,22 @@ test_build_refuses_what_the_format_lacks (void)
   SaeDictionary *dictionary = make_dictionary ();
   dictionary->d_out = 5;
   check_build_refuses (dictionary, SAE_ERROR_UNSUPPORTED,
-      "d_out: expected d_in, 4, got 5");
+      "expected \"l1\" or \"jump-relu\" of a transcoder (from 4 to 5), got "
+      "\"top-k\"");
+  dictionary = make_dictionary ();
+  g_free (dictionary->sparsity);
+  dictionary->sparsity = g_strdup ("l1");
+  dictionary->d_out = 5;
+  check_build_refuses (dictionary, SAE_ERROR_UNSUPPORTED,
+      "pre-bias: expected false of a transcoder");
+  dictionary = make_dictionary ();
+  g_free (dictionary->sparsity);
+  dictionary->sparsity = g_strdup ("jump-relu");
+  dictionary->skip = TRUE;
+  dictionary->pre_bias = FALSE;
+  dictionary->input_norm = g_strdup ("layer-norm");
+  check_build_refuses (dictionary, SAE_ERROR_UNSUPPORTED,
+      "input-norm: expected none of a transcoder's rows");
   dictionary = make_dictionary ();
   g_free (dictionary->sparsity);
   dictionary->sparsity = g_strdup ("batch-top-k");
@@ -641,6 +711,7 @@ main (int argc, char **argv)
       test_old_activation_function_makes_topk);
   ADD ("hook-z-is-kept", test_hook_z_is_kept);
   ADD ("options-survive-a-round-trip", test_options_survive_a_round_trip);
+  ADD ("reads-and-writes-transcoders", test_reads_and_writes_transcoders);
   ADD ("refuses-by-name", test_refuses_by_name);
   ADD ("refuses-every-shorter-length", test_refuses_every_shorter_length);
   ADD ("writes-what-saelens-reads", test_writes_what_saelens_reads);

@@ -562,6 +562,51 @@ test_saved_dictionary_loads_bit_for_bit (Scratch *scratch, gconstpointer data)
   }
 }
 
+static SaeDictionary *
+make_transcoder (const char *sparsity, gboolean skip)
+{
+  SaeDictionary *dictionary = sae_dictionary_new ();
+
+  dictionary->d_in = 5;
+  dictionary->d_out = 3;
+  dictionary->d_sae = 7;
+  dictionary->sparsity = g_strdup (sparsity);
+  dictionary->skip = skip;
+  g_assert_true (sae_dictionary_allocate (dictionary, NULL));
+  for (guint i = 0; i < 35; i++)
+    dictionary->W_enc[i] = (float) g_test_rand_double_range (-1, 1);
+  for (guint i = 0; i < 21; i++)
+    dictionary->W_dec[i] = (float) g_test_rand_double_range (-1, 1);
+  for (guint i = 0; skip && i < 15; i++)
+    dictionary->W_skip[i] = (float) g_test_rand_double_range (-1, 1);
+  dictionary->b_dec[2] = 0.5f;
+  return dictionary;
+}
+
+static void
+test_saved_transcoder_loads_bit_for_bit (Scratch *scratch, gconstpointer data)
+{
+  for (guint i = 0; i < 4; i++) {
+    g_autoptr (SaeDictionary) dictionary =
+        make_transcoder (i % 2 ? "jump-relu" : "l1", i / 2);
+    g_autofree char *path = scratch_path (scratch, "out");
+    g_autoptr (SaeDictionary) again = NULL;
+    GError *error = NULL;
+    sae_layouts_save (dictionary, "saelens", path, &error);
+    g_assert_no_error (error);
+    again = sae_layouts_load (path, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (again->d_out, ==, 3);
+    g_assert_cmpstr (again->sparsity, ==, dictionary->sparsity);
+    g_assert_cmpmem (again->W_enc, 140, dictionary->W_enc, 140);
+    g_assert_cmpmem (again->W_dec, 84, dictionary->W_dec, 84);
+    g_assert_cmpmem (again->b_dec, 12, dictionary->b_dec, 12);
+    g_assert_true ((again->W_skip != NULL) == (i / 2));
+    if (i / 2)
+      g_assert_cmpmem (again->W_skip, 60, dictionary->W_skip, 60);
+  }
+}
+
 /* What SAELens saved, loaded, saved and loaded again. */
 static void
 test_metadata_survives_a_round_trip (Scratch *scratch, gconstpointer data)
@@ -610,7 +655,7 @@ test_refused_save_leaves_the_old_folder (Scratch *scratch, gconstpointer data)
   scratch_assert_error (&error, SAE_ERROR_NON_FINITE, "b_dec");
   dictionary->d_out = 4;
   g_assert_false (sae_layouts_save (dictionary, "saelens", path, &error));
-  scratch_assert_error (&error, SAE_ERROR_UNSUPPORTED, "d_out");
+  scratch_assert_error (&error, SAE_ERROR_UNSUPPORTED, "transcoder");
   again = sae_layouts_load (path, &error);
   g_assert_no_error (error);
   assert_same (old, again);
@@ -643,6 +688,8 @@ main (int argc, char **argv)
       test_sizes_that_the_file_lacks_cost_nothing);
   ADD ("saved-dictionary-loads-bit-for-bit",
       test_saved_dictionary_loads_bit_for_bit);
+  ADD ("saved-transcoder-loads-bit-for-bit",
+      test_saved_transcoder_loads_bit_for_bit);
   ADD ("metadata-survives-a-round-trip", test_metadata_survives_a_round_trip);
   ADD ("refused-save-leaves-the-old-folder",
       test_refused_save_leaves_the_old_folder);

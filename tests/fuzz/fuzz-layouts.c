@@ -94,6 +94,9 @@ check_dictionary (const SaeDictionary *dictionary)
     check_finite (dictionary->r_mag, d_sae);
     check_finite (dictionary->b_mag, d_sae);
   }
+  g_assert_true ((dictionary->W_skip != NULL) == dictionary->skip);
+  if (dictionary->skip)
+    check_finite (dictionary->W_skip, d_out * d_in);
 }
 
 int

@@ -21,7 +21,11 @@ del sys.argv[1:]
 debian = sources / "debian"
 
 # What only some systems install: a list may name it in vain.
-OPTIONAL = ("usr/share/doc/sae-1.0",)
+OPTIONAL = (
+    "usr/share/doc/sae-1.0",
+    "usr/share/man/man1/sae-*.1",
+    "usr/share/bash-completion/completions/sae-*",
+)
 
 
 def ask_meson(what):
@@ -104,7 +108,7 @@ def _():
     for path in debian.iterdir():
         package = path.name.rpartition(".")[0]
         if path.suffix in (".install", ".docs", ".examples", ".manpages",
-                           ".symbols", ".links"):
+                           ".symbols", ".links", ".doc-base"):
             assert package in packages, f"{path.name}: no package {package}"
 
 

@@ -163,20 +163,40 @@ sample_sparsify (const SaeNet *net, float *pre)
     keep_first_largest (pre, net->d_sae, net->d_sae / net->k);
 }
 
+/* Of layer norm, the deviation, and else the norm over √d. */
+static double
+find_scale (const SaeNet *net, const float *x, double *mean)
+{
+  gboolean layer = net->input_norm == SAE_INPUT_NORM_LAYER_NORM;
+  double squares = 0;
+
+  *mean = 0;
+  for (guint j = 0; layer && j < net->d_in; j++)
+    *mean += x[j];
+  *mean /= net->d_in;
+  for (guint j = 0; j < net->d_in; j++)
+    squares += (x[j] - *mean) * (x[j] - *mean);
+  return sqrt (squares / (layer ? net->d_in - 1 : net->d_in));
+}
+
+float
+sample_scale (const SaeNet *net, const float *x)
+{
+  double mean;
+
+  return sae_input_norm_is_per_row (net->input_norm)
+             ? (float) find_scale (net, x, &mean)
+             : 1;
+}
+
 /* Layer norm, or a norm of √d. */
 static void
 normalise (const SaeNet *net, const float *x, float *y)
 {
-  gboolean layer = net->input_norm == SAE_INPUT_NORM_LAYER_NORM;
-  double mean = 0, squares = 0, divisor;
+  double mean, divisor = find_scale (net, x, &mean);
 
-  for (guint j = 0; layer && j < net->d_in; j++)
-    mean += x[j];
-  mean /= net->d_in;
-  for (guint j = 0; j < net->d_in; j++)
-    squares += (x[j] - mean) * (x[j] - mean);
-  divisor = layer ? sqrt (squares / (net->d_in - 1)) + 1e-5
-                  : sqrt (squares / net->d_in);
+  if (net->input_norm == SAE_INPUT_NORM_LAYER_NORM)
+    divisor += 1e-5;
   for (guint j = 0; j < net->d_in; j++)
     y[j] = (float) ((x[j] - mean) / (divisor > 0 ? divisor : 1));
 }

@@ -22,6 +22,8 @@ sample_model_of (Noise *noise, NoiseKind kind, const SaeConfig *config);
 
 /* latents [d_sae], dense, of one row @x [d_in]. */
 void sample_encode (const SaeNet *net, const float *x, float *latents);
+/* What a difference of x_hat of the row @x is scaled by at the end. */
+float sample_scale (const SaeNet *net, const float *x);
 /* x_hat [d_out] of one row of dense @latents [d_sae]. */
 void sample_decode (const SaeNet *net, const float *latents, float *x_hat);
 /* pre in place → latents: relu, then the rule by sorting the whole row. */

@@ -22,6 +22,11 @@ static const struct {
     {"l1", {D, D, F, 0, SAE_SPARSITY_L1}},
     {"l1 pre-bias", {D, D, F, 0, SAE_SPARSITY_L1, .pre_bias = TRUE}},
     {"jump-relu", {D, D, F, 0, SAE_SPARSITY_JUMP_RELU}},
+    {"gated", {D, D, F, 0, SAE_SPARSITY_GATED, .pre_bias = TRUE}},
+    {"top-k layer-norm", {D, D, F, K, SAE_SPARSITY_TOP_K,
+                             .input_norm = SAE_INPUT_NORM_LAYER_NORM}},
+    {"l1 constant-norm", {D, D, F, 0, SAE_SPARSITY_L1, .pre_bias = TRUE,
+                             .input_norm = SAE_INPUT_NORM_CONSTANT_NORM}},
 };
 
 /* y of one row: latents′ of all, and decoder rows of what changes summed in
@@ -31,14 +36,15 @@ plain_steer (const SaeNet *net, const SaeEdits *edits, const float *x, float *y)
 {
   g_autofree float *latents = g_new (float, net->d_sae);
   g_autofree float *sum = g_new0 (float, net->d_out);
+  float scale = sample_scale (net, x);
   gboolean changed = FALSE;
 
   sample_encode (net, x, latents);
   for (guint i = 0; i < net->d_sae; i++) {
-    double scale, offset, min, max;
+    double times, offset, min, max;
     float value, difference;
-    sae_edits_get (edits, i, &scale, &offset, &min, &max);
-    value = fmaf (latents[i], (float) scale, (float) offset);
+    sae_edits_get (edits, i, &times, &offset, &min, &max);
+    value = fmaf (latents[i], (float) times, (float) offset);
     value = fminf (fmaxf (value, (float) min), (float) max);
     difference = value - latents[i];
     if (difference == 0)
@@ -49,7 +55,7 @@ plain_steer (const SaeNet *net, const SaeEdits *edits, const float *x, float *y)
           fmaf (difference, net->W_dec[(gsize) i * net->d_out + j], sum[j]);
   }
   for (guint j = 0; j < net->d_out; j++)
-    y[j] = changed ? x[j] + sum[j] : x[j];
+    y[j] = changed ? x[j] + scale * sum[j] : x[j];
   return changed;
 }
 

@@ -18,11 +18,13 @@ from safetensors.torch import load_file, save_file
 from sae_lens import (
     SAE, BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig, GatedSAE,
     GatedSAEConfig, GatedTrainingSAE, GatedTrainingSAEConfig, JumpReLUSAE,
-    JumpReLUSAEConfig, JumpReLUTrainingSAE, JumpReLUTrainingSAEConfig,
-    MatryoshkaBatchTopKTrainingSAE, MatryoshkaBatchTopKTrainingSAEConfig,
+    JumpReLUSAEConfig, JumpReLUSkipTranscoder, JumpReLUSkipTranscoderConfig,
+    JumpReLUTrainingSAE, JumpReLUTrainingSAEConfig, JumpReLUTranscoder,
+    JumpReLUTranscoderConfig, MatryoshkaBatchTopKTrainingSAE,
+    MatryoshkaBatchTopKTrainingSAEConfig, SkipTranscoder, SkipTranscoderConfig,
     StandardSAE, StandardSAEConfig, StandardTrainingSAE,
     StandardTrainingSAEConfig, TopKSAE, TopKSAEConfig, TopKTrainingSAE,
-    TopKTrainingSAEConfig,
+    TopKTrainingSAEConfig, Transcoder, TranscoderConfig,
 )
 from sae_lens.loading import pretrained_sae_loaders
 from sae_lens.training.sae_trainer import _log_feature_sparsity
@@ -367,6 +369,49 @@ def _():
             assert np.abs(a - b).max() > 0.1
 
 
+# --- transcoders ------------------------------------------------------------
+
+TRANSCODERS = {
+    "transcoder": (Transcoder, TranscoderConfig),
+    "skip_transcoder": (SkipTranscoder, SkipTranscoderConfig),
+    "jumprelu_transcoder": (JumpReLUTranscoder, JumpReLUTranscoderConfig),
+    "jumprelu_skip_transcoder": (
+        JumpReLUSkipTranscoder, JumpReLUSkipTranscoderConfig
+    ),
+}
+
+
+def run_transcoder(path, x):
+    sae = SAE.load_from_disk(str(path))
+    with torch.no_grad():
+        latents = sae.encode(torch.from_numpy(x))
+        return latents.numpy(), sae(torch.from_numpy(x)).numpy(), sae
+
+
+def register_transcoder(architecture, d_out):
+    @tap.test(f"/peers/saelens/its-{architecture}-loads-here/d_out-{d_out}")
+    def _():
+        torch.manual_seed(14)
+        x = random_rows()
+        sae_class, config_class = TRANSCODERS[architecture]
+        config = config_class(
+            d_in=D_IN, d_sae=D_SAE, d_out=d_out, apply_b_dec_to_input=False
+        )
+        config.metadata.hook_name_out = "blocks.0.hook_mlp_out"
+        sae = set_random_weights(sae_class(config))
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder)
+            sae.save_model(path / "model")
+            ours = run_ours(folder, x, f"--save={path / 'again'}")
+            for name in ("model", "again"):
+                latents, y_hat, again = run_transcoder(path / name, x)
+                assert again.cfg.architecture() == architecture
+                assert y_hat.shape == (ROWS, d_out)
+                check_close("latents", ours[0], latents)
+                check_close("y_hat", ours[1], y_hat)
+        assert 0 < (latents > 0).mean() < 1
+
+
 # --- folders of SAELens 3 to 5 ----------------------------------------------
 
 OLD = {
@@ -450,6 +495,8 @@ def _():
         check_close("x_hat", ours[1], x_hat)
 
 
+for options in itertools.product(TRANSCODERS, (D_IN, 30)):
+    register_transcoder(*options)
 for options in itertools.product(("top-k", "l1"), (False, True)):
     register_ours(*options)
 for pre_bias in (False, True):

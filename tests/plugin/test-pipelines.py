@@ -94,6 +94,59 @@ def _():
         assert np.array_equal(scattered, dense)
 
 
+def save_wide_rows():
+    """heldout.npy in float16 and float64: no edit may touch what is left."""
+    x = np.load("heldout.npy")
+    np.save("half.npy", x.astype(np.float16))
+    np.save("double.npy", x.astype(np.float64) * (1 + 1e-12))
+
+
+@tap.test("/pipelines/steering-edits-latents")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        save_wide_rows()
+        launch.launch(f"saesrc location=train.npy ! {TRAINER} ! fakesink")
+        source = "saesrc location={} ! {} ! saenpyenc ! filesink location=y.npy"
+        launch.launch(
+            source.format("heldout.npy", "saeencoder location=out codes-format=dense")
+        )
+        latents = np.load("y.npy")
+        latent = int(np.argmax((latents > 0).sum(axis=0)))
+        touched = latents[:, latent] > 0
+        assert 0 < touched.sum() < len(touched)
+        for name in "heldout.npy", "half.npy", "double.npy":
+            x = np.load(name)
+            for steer in (
+                f"saesteer location=out latents='{latent}:*0'",
+                f"saesteer location=out latent-{latent}::scale=0",
+                f"saesteer location=out latents='{latent}:<0'",
+            ):
+                launch.launch(source.format(name, steer))
+                y = np.load("y.npy")
+                assert y.dtype == x.dtype
+                changed = (y.view(np.uint8) != x.view(np.uint8)).any(axis=1)
+                if name == "heldout.npy":
+                    assert (changed == touched).all(), steer
+                assert (changed != touched).mean() < 0.01, (name, steer)
+
+
+@tap.test("/pipelines/steering-gives-the-error")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        launch.launch(f"saesrc location=train.npy ! {TRAINER} ! fakesink")
+        launch.launch(
+            "saesrc location=heldout.npy ! tee name=t "
+            "t. ! queue ! saesteer location=out output=error ! saenpyenc ! "
+            "filesink location=error.npy "
+            "t. ! queue ! saeencoder location=out ! saedecoder location=out ! "
+            "saenpyenc ! filesink location=x_hat.npy"
+        )
+        x, x_hat = np.load("heldout.npy"), np.load("x_hat.npy")
+        assert (np.load("error.npy") == x - x_hat).all()
+
+
 @tap.test("/pipelines/tee-trains-and-encodes-at-once")
 def _():
     with launch.folder():
@@ -193,6 +246,15 @@ def _():
         cases = (
             ("saesrc location=gone.npy ! fakesink", "gone.npy"),
             ("saesrc location=heldout.npy ! saeencoder location=gone ! fakesink", "gone"),
+            (
+                "saesrc location=heldout.npy ! saesteer location=out latents=3 ! fakesink",
+                "expected ':' after the index",
+            ),
+            (
+                "saesrc location=heldout.npy ! saesteer location=out "
+                "latents='128:*0' ! fakesink",
+                "expected indices below dict-size 128, got 128",
+            ),
             (
                 "saesrc location=wide.npy ! saeencoder location=out ! fakesink",
                 "expected rows of 32 (input-size), got rows of 48",

@@ -62,7 +62,9 @@ decoder_of (const gchar *folder, GstBuffer *codes)
   if (gst_buffer_n_memory (codes) == 2)
     stream_send_dims (&decoder, "uint32,float32", "8:40,8:40");
   else
-    stream_send_dims (&decoder, "float32", "320:40");
+    stream_send_caps (&decoder,
+        gst_caps_from_string ("other/tensors,format=(string)sparse,"
+                              "framerate=(fraction)0/1"));
   return decoder;
 }
 
@@ -116,6 +118,32 @@ test_copies_keep_it (void)
   expect_decoded (LAYER_NORM, deep);
   expect_decoded (LAYER_NORM, whole);
   expect_decoded (LAYER_NORM, writable);
+}
+
+/* Where nothing but saesteer edits, x stays x. */
+static void
+test_steers_in_the_units_of_the_stream (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (folders); i++) {
+    g_autofree gchar *path = path_of (folders[i]);
+    g_autoptr (GError) error = NULL;
+    g_autoptr (SaeModel) model = sae_model_load (path, &error);
+    g_auto (Stream) steer =
+        stream_new ("saesteer", "location", path, "output", 1, NULL);
+    gsize n;
+    g_autofree float *x = stream_load_golden (folders[i], "x.npy", &n);
+    g_autoptr (GBytes) out = NULL;
+    GstBuffer *buffer;
+    g_assert_no_error (error);
+    stream_send_dims (&steer, "float32", "48:40");
+    g_assert_cmpint (stream_push_floats (&steer, x, n), ==, GST_FLOW_OK);
+    buffer = stream_pull (&steer);
+    out = stream_memory (buffer, 0);
+    gst_buffer_unref (buffer);
+    for (gsize j = 0; j < n; j++)
+      x[j] -= ((const float *) g_bytes_get_data (out, NULL))[j];
+    expect_golden (folders[i], x, N);
+  }
 }
 
 static void
@@ -193,22 +221,24 @@ test_pooled_buffers_are_told_anew (void)
   }
 }
 
-/* Whole pipelines: queues, branches, and both forms of codes. */
+/* Whole pipelines: queues, branches, and every form of codes. */
 static void
 test_pipelines (void)
 {
   static const gchar *const between[] = {"queue", "tee ! queue ! identity",
-      "queue ! other/tensors,types=(string)float32 ! queue"};
+      "queue ! other/tensors,types=(string)float32 ! queue",
+      "other/tensors,format=(string)sparse ! queue"};
+  enum { N_BETWEEN = G_N_ELEMENTS (between) };
 
-  for (guint i = 0; i < G_N_ELEMENTS (folders) * 3; i++) {
-    const gchar *folder = folders[i / 3];
+  for (guint i = 0; i < G_N_ELEMENTS (folders) * N_BETWEEN; i++) {
+    const gchar *folder = folders[i / N_BETWEEN];
     g_autofree gchar *path = path_of (folder);
     g_autoptr (GError) error = NULL;
     g_autoptr (RowsTaken) taken = NULL;
     g_autofree gchar *description = g_strdup_printf (
         "saesrc location=%s/x.npy rows-per-buffer=7 ! saeencoder location=%s ! "
         "%s ! saedecoder location=%s ! appsink name=out sync=false",
-        path, path, between[i % 3], path);
+        path, path, between[i % N_BETWEEN], path);
     taken = rows_run (description, D * sizeof (float), &error);
     g_assert_no_error (error);
     expect_with ("%s", description);
@@ -229,5 +259,7 @@ main (int argc, char **argv)
   ADD ("refuses-other-rows", test_refuses_other_rows);
   ADD ("pooled-buffers-are-told-anew", test_pooled_buffers_are_told_anew);
   ADD ("pipelines", test_pipelines);
+  ADD ("steers-in-the-units-of-the-stream",
+      test_steers_in_the_units_of_the_stream);
   return stream_run_tests ();
 }
