@@ -205,6 +205,11 @@ def _():
     with gst_sae.Trainer(16, output_size=16, **SMALL) as trainer:
         trainer.push(x, target=x)
     assert same(trainer.dictionary, trained(x).dictionary)
+    with gst_sae.Trainer(16, output_size=8, layout="sparsify", **SMALL) as trainer:
+        for _ in range(8):
+            trainer.push(x, target=x[:, :8])
+    assert trainer.dictionary.reconstruct(x).shape == (4096, 8)
+    assert trainer.dictionary.measure(x, x[:, :8])["fvu"] < 0.5
     with raises(ValueError, "no target"):
         with gst_sae.Trainer(16, **SMALL) as trainer:
             trainer.push(x, target=x)
