@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Every gst-launch-1.0 pipeline in a ```sh block of README.md runs as it
-stands there, one after the other, beside a train.npy and a heldout.npy.
+stands there, and every command of ours, one after the other, beside a train.npy
+and a heldout.npy.
 
-Usage: test-readme.py README.md
+Usage: test-readme.py README.md FOLDER-OF-COMMANDS
 """
 
+import os
 import pathlib
 import re
 import sys
@@ -15,16 +17,21 @@ import launch  # noqa: E402
 import tap  # noqa: E402
 
 
+# At the beginning of a line: a pipe may come before gst-launch-1.0.
+OURS = r"gst-launch-1\.0 |^sae-(train|inspect) "
+
+
 def read_commands(text):
-    """Lines of the sh blocks that run gst-launch-1.0, continuations joined."""
+    """Lines of the sh blocks that run one, continuations joined."""
     commands = []
     for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         lines = block.replace("\\\n", " ").splitlines()
-        commands += [line.strip() for line in lines if "gst-launch-1.0 " in line]
+        commands += [line.strip() for line in lines if re.search(OURS, line)]
     return [command for command in commands if not command.startswith("#")]
 
 
 readme = pathlib.Path(sys.argv[1])
+os.environ["PATH"] = f"{os.path.abspath(sys.argv[2])}:{os.environ['PATH']}"
 if not readme.exists():
     tap.skip_all(f"no {readme}")
 commands = read_commands(readme.read_text(encoding="utf-8"))
