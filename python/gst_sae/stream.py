@@ -56,8 +56,12 @@ def _static_tensors(buffer, structure):
     if memories == len(types):
         parts = [_memory.view_memory(buffer, place) for place in range(memories)]
     else:  # cut in another way: the sizes say where
+        whole = _memory.view_buffer(buffer)
         sizes = [int(np.prod(s)) * np.dtype(t).itemsize for s, t in zip(shapes, types)]
-        parts = np.split(_memory.view_buffer(buffer), np.cumsum(sizes)[:-1])
+        if len(whole) * sizes[0] % sum(sizes):
+            raise Error(f"expected tensors in ratios of {sizes} bytes, got {len(whole)}")
+        ends = [len(whole) * end // sum(sizes) for end in np.cumsum(sizes)[:-1].tolist()]
+        parts = np.split(whole, ends)
     return [
         # A buffer may hold another number of rows than the caps say.
         part.view(kind).reshape(-1, *shape[1:])

@@ -570,6 +570,32 @@ def _():
         assert _memory.view_buffer(gst_sae.Gst.Buffer.new()).size == 0
 
 
+@tap.test("/gst_sae/stream/tensors-in-memories-of-any-cut")
+def _():
+    from gst_sae import stream as module
+
+    indices = np.arange(24, dtype=np.uint32).reshape(6, 4)
+    values = np.linspace(0, 1, 24, dtype=np.float32).reshape(6, 4)
+    data = indices.tobytes() + values.tobytes()
+    # Of 3 rows by the caps, as other elements send a multiple of what they say.
+    caps = gst_sae.Gst.Caps.from_string(
+        'other/tensors,format=(string)static,num_tensors=(int)2,'
+        'types=(string)"uint32,float32",dimensions=(string)"4:3,4:3",framerate=(fraction)0/1'
+    )
+    for cuts in [96], [], [1, 50, 100], [96, 100]:
+        buffer = gst_sae.Gst.Buffer.new()
+        for begin, end in zip([0, *cuts], [*cuts, len(data)]):
+            buffer = buffer.append(gst_sae.Gst.Buffer.new_wrapped(data[begin:end]))
+        sample = gst_sae.Gst.Sample.new(buffer, caps, None, None)
+        got = module._tensors(sample)
+        assert (got[0] == indices).all() and (got[1] == values).all(), cuts
+    sample = gst_sae.Gst.Sample.new(gst_sae.Gst.Buffer.new(), caps, None, None)
+    assert [part.shape for part in module._tensors(sample)] == [(0, 4), (0, 4)]
+    odd = gst_sae.Gst.Sample.new(gst_sae.Gst.Buffer.new_wrapped(data[:-1]), caps, None, None)
+    with raises(gst_sae.Error, "191"):
+        module._tensors(odd)
+
+
 @tap.test("/gst_sae/stream/errors-come-as-exceptions")
 def _():
     with raises(gst_sae.Error, "nosuchelement"):
