@@ -13,6 +13,7 @@ packages=(
   gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
   libjansson-dev libopenblas-dev libzip-dev libcairo2-dev
   python3 python3-gi python3-numpy python3-venv locales
+  python3-pip python3-setuptools python3-wheel groff-base
   python3-matplotlib python3-torch fonts-lato gjs
   chromium clang-format valgrind
 )

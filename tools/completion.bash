@@ -4,7 +4,7 @@ _sae_tools() {
   local word=${COMP_WORDS[COMP_CWORD]}
   if [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W \
-      "$("$1" --help 2> /dev/null | grep -oE -- '--[a-z][a-z0-9-]*')" -- "$word")
+      "$("$1" --help 2> /dev/null | grep -oE -- '--[a-z][a-z0-9-]*' | sort -u)" -- "$word")
   fi
 }
 complete -o default -F _sae_tools sae-train sae-inspect

@@ -194,6 +194,7 @@ add_weights (json_t *object, SaeModel *model)
 json_t *
 sae_inspect_dictionary (const char *path, GError **error)
 {
+  const char *layout = sae_inspect_find_layout (path);
   g_autoptr (SaeModel) model = sae_model_load (path, error);
   g_autoptr (GPtrArray) files = NULL;
   json_t *object, *statistics;
@@ -205,7 +206,7 @@ sae_inspect_dictionary (const char *path, GError **error)
     return NULL;
   files = list_files (path);
   object = json_pack ("{s:s, s:s, s:o, s:o}", "kind", "dictionary", "layout",
-      sae_inspect_find_layout (path), "files", files_to_json (files), "dtypes",
+      layout ? layout : "?", "files", files_to_json (files), "dtypes",
       list_dtypes (files));
   json_object_update_new (object, config_to_json (model));
   json_object_set_new (object, "metadata", metadata_to_json (model));

@@ -48,6 +48,8 @@ static const Mirror mirrors[] = {
     "Rows that are mixed in memory, for standard input", "N"},
   {"seed", 0, SOURCE | TRAINER, "seed", G_OPTION_ARG_STRING,
     "Random start and order; the same seed gives the same bytes (0)", "N"},
+  {"layout", 0, TRAINER, "layout", G_OPTION_ARG_STRING,
+    "What the dictionary is written as: saelens or sparsify (saelens)", "NAME"},
   {"init", 0, TRAINER, "init", G_OPTION_ARG_STRING,
     "How an untrained dictionary starts: tied or glorot (tied)", "HOW"},
   {"init-from", 'i', TRAINER, "init-location", G_OPTION_ARG_FILENAME,

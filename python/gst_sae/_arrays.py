@@ -76,3 +76,13 @@ def like(x, array):
     elif not array.flags.writeable:
         array = array.copy()
     return torch.from_numpy(array).to(x.device)
+
+
+def pad_rows(counts, indices, values, width=0):
+    """Rows back to back, of @counts places each, as two arrays [n, width or the
+    longest row]: unused places, at the end, have index 0 and value 0."""
+    width = max(width, int(counts.max(initial=0)))
+    used = np.arange(width) < counts[:, None]
+    padded = np.zeros(used.shape, np.uint32), np.zeros(used.shape, values.dtype)
+    padded[0][used], padded[1][used] = indices, values
+    return padded

@@ -161,13 +161,8 @@ class Dictionary:
         unused places, at the end, have index 0 and value 0."""
         offsets, active, strengths = self.encode_rows(x)
         counts = np.diff(offsets.astype(np.int64))
-        width = self.k or int(counts.max(initial=0))
-        if len(counts) and counts.max() > width:  # ties=keep-all
-            width = int(counts.max())
-        places = np.arange(width) < counts[:, None]
-        indices = np.zeros(places.shape, np.uint32)
-        values = np.zeros(places.shape, np.float32)
-        indices[places], values[places] = active, strengths
+        indices, values = _arrays.pad_rows(counts, active, strengths, self.k)
+        width = indices.shape[1]
         shape = tuple(x.shape[:-1]) if hasattr(x, "shape") else np.shape(x)[:-1]
         return tuple(_arrays.like(x, a.reshape(*shape, width)) for a in (indices, values))
 

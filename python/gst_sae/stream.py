@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Pipelines that take and give arrays."""
 
+import math
 import struct
 import time
 
@@ -34,7 +35,9 @@ class Tensors(tuple):
     """The tensors of a buffer as read-only arrays, outermost dimension first.
 
     They look into the buffer's own memory, which is given back when the last
-    array over it is gone: copy what is kept for long, or a pool runs dry.
+    array over it is gone: copy what is kept for long, or a pool runs dry. A
+    sparse tensor is two arrays, indices and values of each row with unused
+    places at the end, as pairs are; these are copies.
     """
 
     pts = duration = offset = None
@@ -56,8 +59,12 @@ def _static_tensors(buffer, structure):
     if memories == len(types):
         parts = [_memory.view_memory(buffer, place) for place in range(memories)]
     else:  # cut in another way: the sizes say where
+        whole = _memory.view_buffer(buffer)
         sizes = [int(np.prod(s)) * np.dtype(t).itemsize for s, t in zip(shapes, types)]
-        parts = np.split(_memory.view_buffer(buffer), np.cumsum(sizes)[:-1])
+        if len(whole) * sizes[0] % sum(sizes):
+            raise Error(f"expected tensors in ratios of {sizes} bytes, got {len(whole)}")
+        ends = [len(whole) * end // sum(sizes) for end in np.cumsum(sizes)[:-1].tolist()]
+        parts = np.split(whole, ends)
     return [
         # A buffer may hold another number of rows than the caps say.
         part.view(kind).reshape(-1, *shape[1:])
@@ -65,25 +72,53 @@ def _static_tensors(buffer, structure):
     ]
 
 
-def _flexible_tensor(part):
+def _read_header(part):
+    """dtype, shape and number of values of a flexible or sparse tensor"""
     if len(part) < _HEADER:
         raise Error(f"expected a tensor's header of {_HEADER} bytes, got {len(part)}")
-    magic, version, kind, *sizes = struct.unpack("=III16I", part[:76].tobytes())
-    form = int(part[76:80].view(np.uint32)[0])
+    magic, _, kind, *sizes = struct.unpack("=III16I", part[:76].tobytes())
     if magic != _MAGIC or kind >= len(_TYPES):
-        raise Error("a flexible tensor begins with no header of one")
-    if form == 2:
-        raise Error("sparse tensors are not read; ask for others with a caps filter")
+        raise Error("expected the header of a tensor, got something else")
     shape = tuple(reversed(sizes[: sizes.index(0) if 0 in sizes else 16]))
-    return part[_HEADER:].view(_TYPES[kind]).reshape(shape)
+    return np.dtype(_TYPES[kind]), shape, int(part[84:88].view(np.uint32)[0])
+
+
+def _flexible_tensor(part):
+    dtype, shape, _ = _read_header(part)
+    expected = math.prod(shape) * dtype.itemsize
+    if len(part) - _HEADER != expected:
+        raise Error(f"expected {expected} bytes of {shape}, got {len(part) - _HEADER}")
+    return part[_HEADER:].view(dtype).reshape(shape)
+
+
+def _sparse_tensor(part):
+    """indices and values of each row, as pairs have them: copies."""
+    dtype, shape, n = _read_header(part)
+    if len(part) - _HEADER != n * (dtype.itemsize + 4) or not shape:
+        raise Error(f"expected {n} values and places, got {len(part) - _HEADER} bytes")
+    end = _HEADER + n * dtype.itemsize
+    values, places = part[_HEADER:end].view(dtype), part[end:].copy().view(np.uint32)
+    n_rows, width = math.prod(shape[:-1]), shape[-1]
+    if n and int(places.max()) >= n_rows * width:
+        raise Error(f"expected places below {n_rows * width}, got {places.max()}")
+    if n_rows > max(len(part), 1 << 24):
+        raise Error(f"expected at most 2^24 rows, got {n_rows}")
+    order = np.argsort(places, kind="stable")
+    rows, indices = np.divmod(places[order], np.uint32(width))
+    counts = np.bincount(rows, minlength=n_rows)
+    pairs = _arrays.pad_rows(counts, indices, values[order])
+    return [array.reshape(*shape[:-1], array.shape[1]) for array in pairs]
 
 
 def _tensors(sample):
     buffer, structure = sample.get_buffer(), sample.get_caps().get_structure(0)
     if structure.get_name() != "other/tensors":
         raise Error(f"expected tensors, got {sample.get_caps().to_string()}")
-    if structure.get_string("format") == "static":
+    form = structure.get_string("format")
+    if form == "static":
         arrays = _static_tensors(buffer, structure)
+    elif form == "sparse":
+        arrays = _sparse_tensor(_memory.view_buffer(buffer))
     else:
         arrays = [
             _flexible_tensor(_memory.view_memory(buffer, place))

@@ -123,9 +123,9 @@ class Trainer:
         """rows [..., d_in] of numpy or torch; where mask is 0 they are left
         out. One copy is made, and the rows are yours again.
 
-        With output_size=d_in it is a transcoder that is trained, and each row
-        has a target [..., d_in]. (Folders have no place for targets of another
-        width.)"""
+        With output_size=d_out it is a transcoder that is trained, and each row
+        has a target [..., d_out]. Where that is not d_in, it needs
+        layout="sparsify": SAELens' folder has no place for it."""
         if self.pipeline is None:
             raise Error("the training has ended")
         self._source.push(rows, mask, target=target)

@@ -205,6 +205,11 @@ def _():
     with gst_sae.Trainer(16, output_size=16, **SMALL) as trainer:
         trainer.push(x, target=x)
     assert same(trainer.dictionary, trained(x).dictionary)
+    with gst_sae.Trainer(16, output_size=8, layout="sparsify", **SMALL) as trainer:
+        for _ in range(8):
+            trainer.push(x, target=x[:, :8])
+    assert trainer.dictionary.reconstruct(x).shape == (4096, 8)
+    assert trainer.dictionary.measure(x, x[:, :8])["fvu"] < 0.5
     with raises(ValueError, "no target"):
         with gst_sae.Trainer(16, **SMALL) as trainer:
             trainer.push(x, target=x)
@@ -557,12 +562,82 @@ def _():
             ])
             got = module._flexible_tensor(part)
             assert got.shape == shape and (got.reshape(100, 16) == x).all()
-            with raises(ValueError):
+            with raises(gst_sae.Error, "3200", "3199"):
                 module._flexible_tensor(part[:-1])
         for bad in part[:100], np.zeros(200, np.uint8), np.full(200, 255, np.uint8):
             with raises(gst_sae.Error):
                 module._flexible_tensor(bad)
         assert _memory.view_buffer(gst_sae.Gst.Buffer.new()).size == 0
+
+
+@tap.test("/gst_sae/stream/sparse-codes-are-pairs")
+def _():
+    folder = pathlib.Path(os.environ["SAE_GOLDENS"]) / "saelens-jumprelu"
+    x = np.load(folder / "x.npy")
+    want = gst_sae.Dictionary.load(folder).encode(x)
+    for form in "auto", "sparse":
+        with gst_sae.Stream(
+            f"saeencoder location={folder} codes-format={form}", width=48
+        ) as stream:
+            stream.push(x)
+            stream.end()
+            ((indices, values),) = list(stream)
+        assert (indices == want[0]).all() and (values == want[1]).all()
+
+
+@tap.test("/gst_sae/stream/sparse-tensors-are-checked")
+def _():
+    from gst_sae import stream as module
+
+    def tensor(places, n=None, shape=(10, 3), values=None):
+        values = np.arange(1, len(places) + 1) if values is None else values
+        sizes = [*shape] + [0] * (16 - len(shape))
+        n = len(places) if n is None else n
+        head = np.array([0xFEEDCCED, 0xDE001000, 7, *sizes, 2, 4, n], np.uint32)
+        return np.concatenate([
+            np.pad(head.view(np.uint8), (0, 128 - head.nbytes)),
+            np.asarray(values, np.float32).view(np.uint8),
+            np.asarray(places, np.uint32).view(np.uint8),
+        ])
+
+    indices, values = module._sparse_tensor(tensor([3, 29, 5]))  # in any order
+    assert indices.tolist() == [[3, 5], [0, 0], [9, 0]], indices
+    assert values.tolist() == [[1, 3], [0, 0], [2, 0]], values
+    indices, values = module._sparse_tensor(tensor([]))
+    assert indices.shape == values.shape == (3, 0)
+    for bad in (
+        tensor([30]), tensor([1], n=2), tensor([1], n=2**32 - 1), tensor([1])[:-1],
+        tensor([1])[:100], tensor([], shape=()), tensor([1], shape=(0, 0)),
+        tensor([1], shape=(2**31, 2**31, 2**31)),
+    ):
+        with raises(gst_sae.Error):
+            module._sparse_tensor(bad)
+
+
+@tap.test("/gst_sae/stream/tensors-in-memories-of-any-cut")
+def _():
+    from gst_sae import stream as module
+
+    indices = np.arange(24, dtype=np.uint32).reshape(6, 4)
+    values = np.linspace(0, 1, 24, dtype=np.float32).reshape(6, 4)
+    data = indices.tobytes() + values.tobytes()
+    # Of 3 rows by the caps, as other elements send a multiple of what they say.
+    caps = gst_sae.Gst.Caps.from_string(
+        'other/tensors,format=(string)static,num_tensors=(int)2,'
+        'types=(string)"uint32,float32",dimensions=(string)"4:3,4:3",framerate=(fraction)0/1'
+    )
+    for cuts in [96], [], [1, 50, 100], [96, 100]:
+        buffer = gst_sae.Gst.Buffer.new()
+        for begin, end in zip([0, *cuts], [*cuts, len(data)]):
+            buffer = buffer.append(gst_sae.Gst.Buffer.new_wrapped(data[begin:end]))
+        sample = gst_sae.Gst.Sample.new(buffer, caps, None, None)
+        got = module._tensors(sample)
+        assert (got[0] == indices).all() and (got[1] == values).all(), cuts
+    sample = gst_sae.Gst.Sample.new(gst_sae.Gst.Buffer.new(), caps, None, None)
+    assert [part.shape for part in module._tensors(sample)] == [(0, 4), (0, 4)]
+    odd = gst_sae.Gst.Sample.new(gst_sae.Gst.Buffer.new_wrapped(data[:-1]), caps, None, None)
+    with raises(gst_sae.Error, "191"):
+        module._tensors(odd)
 
 
 @tap.test("/gst_sae/stream/errors-come-as-exceptions")

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Every gst-launch-1.0 pipeline in a ```sh block of a document runs as it stands
-there, one after the other, beside the files that the documents speak of:
+there, and every command of ours, one after the other, beside the files that the documents speak of:
 train.npy, heldout.npy, a.npy, the folder shards/, heldout_tokens.txt, and a
 dictionary out/.
 
-Usage: test-documents.py DOCUMENT… [--without ELEMENT…]
+Usage: test-documents.py FOLDER-OF-COMMANDS DOCUMENT… [--without ELEMENT…]
 """
 
+import os
 import pathlib
 import re
 import shutil
@@ -19,13 +20,16 @@ import tap  # noqa: E402
 
 PASSAGE = 126
 
+# At the beginning of a line: a pipe may come before gst-launch-1.0.
+OURS = r"gst-launch-1\.0 |^sae-(train|inspect) "
+
 
 def read_commands(text):
-    """Lines of the sh blocks that run gst-launch-1.0, continuations joined."""
+    """Lines of the sh blocks that run one, continuations joined."""
     commands = []
     for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         lines = block.replace("\\\n", " ").splitlines()
-        commands += [line.strip() for line in lines if "gst-launch-1.0 " in line]
+        commands += [line.strip() for line in lines if re.search(OURS, line)]
     return [command for command in commands if not command.startswith("#")]
 
 
@@ -61,7 +65,9 @@ def add(document, missing):
                 assert "CRITICAL" not in printed, printed
 
 
-arguments, missing = sys.argv[1:], []
+tools, *arguments = sys.argv[1:]
+os.environ["PATH"] = f"{os.path.abspath(tools)}:{os.environ['PATH']}"
+missing = []
 if "--without" in arguments:
     at = arguments.index("--without")
     arguments, missing = arguments[:at], arguments[at + 1 :]

@@ -381,6 +381,15 @@ def _():
         assert weights("whole") == weights("resumed")
 
 
+@tap.test("/tools/train/another-layout")
+def _():
+    with launch.folder():
+        launch.save_activations(train=500)
+        run("train.npy", "-o", "out", *SMALL, "--layout", "sparsify", "-H", "heldout.npy")
+        assert os.path.exists("out/sae.safetensors")
+        refused("train.npy", "-o", "x", *SMALL, "--layout", "none", status=1, parts=["'none'"])
+
+
 @tap.test("/tools/train/log-and-metrics")
 def _():
     with launch.folder():
