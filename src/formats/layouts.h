@@ -26,6 +26,9 @@ const SaeLayout *const *sae_layouts_list (void);
  * no layout fits. (transfer full) */
 SaeDictionary *sae_layouts_load (const char *path, GError **error);
 
+/* The layout called @name, if it can be saved. */
+const SaeLayout *sae_layouts_find_writable (const char *name, GError **error);
+
 /* Saves as the layout called @name. */
 gboolean sae_layouts_save (const SaeDictionary *dictionary, const char *name,
     const char *path, GError **error);

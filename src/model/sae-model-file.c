@@ -6,8 +6,8 @@
 #include "layouts.h"
 #include "sae-enum-types.h"
 
-/* Layout that sae_model_save() writes. */
-#define SAVE_LAYOUT "saelens"
+/* Layout where none is named. */
+#define DEFAULT_LAYOUT "saelens"
 
 /* Value of an enumeration from its nick, or @fallback without one. */
 static gboolean
@@ -88,14 +88,50 @@ enum_to_nick (GType type, gint value)
 }
 
 /**
+ * sae_model_list_layouts:
+ *
+ * The weight layouts that sae_model_load() knows, which tells them apart by
+ * itself. sae_model_can_save_as() says which of them can be written.
+ *
+ * Returns: (transfer full) (array zero-terminated=1): their names, `saelens`
+ *   first
+ * Since: 0.1
+ */
+char **
+sae_model_list_layouts (void)
+{
+  const SaeLayout *const *layouts = sae_layouts_list ();
+  GStrvBuilder *builder = g_strv_builder_new ();
+  char **list;
+
+  for (; *layouts; layouts++)
+    g_strv_builder_add (builder, (*layouts)->name);
+  list = g_strv_builder_end (builder);
+  g_strv_builder_unref (builder);
+  return list;
+}
+
+/**
+ * sae_model_can_save_as:
+ * @layout: a name
+ *
+ * Returns: whether @layout is one that sae_model_save_as() writes
+ * Since: 0.1
+ */
+gboolean
+sae_model_can_save_as (const char *layout)
+{
+  return sae_layouts_find_writable (layout, NULL) != NULL;
+}
+
+/**
  * sae_model_save:
  * @model: a model
  * @path: (type filename): a folder, new or to be replaced
  * @error: return location
  *
- * Writes the model as SAELens' folder, which SAELens loads. The folder is
- * replaced whole or not at all; a reader never sees new weights with an old
- * configuration.
+ * Writes the model as SAELens' folder, which SAELens loads: what
+ * sae_model_save_as() does with the layout `saelens`.
  *
  * Returns: whether it was written
  * Since: 0.1
@@ -103,12 +139,33 @@ enum_to_nick (GType type, gint value)
 gboolean
 sae_model_save (SaeModel *model, const char *path, GError **error)
 {
-  return sae_model_save_with_stats (model, NULL, path, error);
+  return sae_model_save_as (model, path, NULL, error);
+}
+
+/**
+ * sae_model_save_as:
+ * @model: a model
+ * @path: (type filename): a folder, new or to be replaced
+ * @layout: (nullable): one of sae_model_list_layouts(); %NULL is `saelens`
+ * @error: return location
+ *
+ * Writes the model in a published layout. The folder is replaced whole or not
+ * at all; a reader never sees new weights with an old configuration. What a
+ * layout cannot express is %SAE_ERROR_UNSUPPORTED, and says what it was.
+ *
+ * Returns: whether it was written
+ * Since: 0.1
+ */
+gboolean
+sae_model_save_as (SaeModel *model, const char *path, const char *layout,
+    GError **error)
+{
+  return sae_model_save_with_stats (model, NULL, path, layout, error);
 }
 
 gboolean
 sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
-    const char *path, GError **error)
+    const char *path, const char *layout, GError **error)
 {
   const SaeNet *net = sae_model_get_net (model);
   g_autofree char *sparsity = enum_to_nick (SAE_TYPE_SPARSITY, net->sparsity);
@@ -137,5 +194,6 @@ sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
         stats->d_sae);
     return FALSE;
   }
-  return sae_layouts_save (&view, SAVE_LAYOUT, path, error);
+  return sae_layouts_save (&view, layout ? layout : DEFAULT_LAYOUT, path,
+      error);
 }

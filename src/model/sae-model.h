@@ -55,6 +55,10 @@ SAE_API SaeModel *sae_model_new_from_weights (const SaeConfig *config,
 SAE_API SaeModel *sae_model_load (const char *path, GError **error);
 SAE_API gboolean sae_model_save (SaeModel *model, const char *path,
     GError **error);
+SAE_API gboolean sae_model_save_as (SaeModel *model, const char *path,
+    const char *layout, GError **error);
+SAE_API char **sae_model_list_layouts (void);
+SAE_API gboolean sae_model_can_save_as (const char *layout);
 SAE_API SaeModel *sae_model_ref (SaeModel *model);
 SAE_API void sae_model_unref (SaeModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeModel, sae_model_unref)

@@ -689,7 +689,7 @@ sae_trainer_save (SaeTrainer *trainer, SaeModel *model, const char *path,
         &stats, error);
   g_mutex_unlock (&trainer->lock);
   ok = ok && sae_model_save_with_stats (current, stats.n_rows ? &stats : NULL,
-                 path, error);
+                 path, NULL, error);
   sae_latent_stats_clear (&stats);
   return ok;
 }
