@@ -30,8 +30,9 @@ gst_sae_caps_are_tensors (const GstCaps *caps)
 gboolean
 gst_sae_codes_can_be_pairs (const SaeConfig *config)
 {
-  return config->sparsity == SAE_SPARSITY_TOP_K &&
-         config->ties == SAE_TIES_LOWEST_INDEX;
+  return config->sparsity == SAE_SPARSITY_GROUP_MAX ||
+         (config->sparsity == SAE_SPARSITY_TOP_K &&
+             config->ties == SAE_TIES_LOWEST_INDEX);
 }
 
 GstSaeTensor

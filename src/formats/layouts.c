@@ -5,9 +5,11 @@
 
 #include "atomic-write.h"
 #include "saelens.h"
+#include "sparsify.h"
 
 static const SaeLayout *const layouts[] = {
     &sae_layout_saelens,
+    &sae_layout_sparsify,
     NULL,
 };
 

@@ -9,9 +9,10 @@
 #include "regular-file.h"
 #include "saelens-config.h"
 #include "safetensors.h"
+#include "sparsify.h"
 
 #define CONFIG_FILE "cfg.json"
-#define WEIGHTS_FILE "sae_weights.safetensors"
+#define WEIGHTS_FILE SAE_SAELENS_WEIGHTS_FILE
 #define MAX_TENSORS 5
 #define TENSOR_NAMES "W_enc, W_dec, b_enc and b_dec"
 #define THRESHOLD_TENSOR_NAMES "W_enc, W_dec, b_enc, b_dec and threshold"
@@ -260,7 +261,8 @@ save (const SaeDictionary *dictionary, const char *path, GError **error)
   g_autofree char *config = sae_saelens_config_build (dictionary, error);
   const SaeLatentStats *stats = dictionary->stats;
   gboolean counted = stats != NULL && stats->n_rows > 0;
-  /* Statistics of older weights must not stay beside new ones. */
+  /* Statistics and another layout of older weights must not stay beside new
+   * ones. */
   const SaeFolderEntry entries[] = {
       {CONFIG_FILE, write_config, config},
       {WEIGHTS_FILE, write_weights, (gpointer) dictionary},
@@ -269,6 +271,7 @@ save (const SaeDictionary *dictionary, const char *path, GError **error)
           .extra = TRUE},
       {SAE_LATENT_STATS_FILE, counted ? sae_latent_stats_write : NULL,
           (gpointer) stats, .extra = TRUE},
+      {SAE_SPARSIFY_WEIGHTS_FILE, NULL, NULL, .extra = TRUE},
   };
 
   if (config == NULL || !check_arrays (dictionary, error))

@@ -8,4 +8,7 @@
 
 #include "layouts.h"
 
+/* The weights in such a folder. */
+#define SAE_SAELENS_WEIGHTS_FILE "sae_weights.safetensors"
+
 extern const SaeLayout sae_layout_saelens;

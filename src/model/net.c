@@ -25,10 +25,16 @@ sae_net_check (const SaeNet *net, GError **error)
         "ties: expected a known rule, got %d", (int) net->ties);
     return FALSE;
   }
-  if (net->sparsity == SAE_SPARSITY_TOP_K &&
+  if (sae_sparsity_has_k (net->sparsity) &&
       (net->k == 0 || net->k > net->d_sae)) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
         "top-k: expected 1 to dict-size %u, got %u", net->d_sae, net->k);
+    return FALSE;
+  }
+  if (net->sparsity == SAE_SPARSITY_GROUP_MAX && net->d_sae % net->k != 0) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "group-max: expected groups of one size, got %u latents in %u groups",
+        net->d_sae, net->k);
     return FALSE;
   }
   if (net->pre_bias && net->d_in != net->d_out) {

@@ -20,6 +20,9 @@ G_BEGIN_DECLS
  * @SAE_SPARSITY_BATCH_TOP_K: relu, then the n·k largest of a batch of n rows;
  *   a rule for training only, whose models are jump-relu
  *   (Bussmann et al. 2024, "BatchTopK sparse autoencoders")
+ * @SAE_SPARSITY_GROUP_MAX: relu, then the largest of each of k groups of
+ *   d_sae / k latents that lie one after the other; for models that others have
+ *   trained (EleutherAI's sparsify, "groupmax")
  *
  * How pre-activations become sparse latents.
  */
@@ -29,6 +32,7 @@ typedef enum {
   SAE_SPARSITY_L1,
   SAE_SPARSITY_JUMP_RELU,
   SAE_SPARSITY_BATCH_TOP_K,
+  SAE_SPARSITY_GROUP_MAX,
 } SaeSparsity;
 
 /**

@@ -25,6 +25,18 @@ enum_from_nick (GType type, const char *nick, gint fallback, gint *value,
   return FALSE;
 }
 
+/* Takes both. */
+static SaeModel *
+add_skip (SaeModel *model, float *W_skip, GError **error)
+{
+  gsize n = (gsize) sae_model_get_d_out (model) * sae_model_get_d_in (model);
+  g_autoptr (SaeModel) plain = model;
+  g_autoptr (GBytes) bytes =
+      g_bytes_new_with_free_func (W_skip, n * sizeof *W_skip, g_free, W_skip);
+
+  return sae_model_with_skip (plain, bytes, error);
+}
+
 /**
  * sae_model_load:
  * @path: (type filename): a dictionary on disk
@@ -74,6 +86,8 @@ sae_model_load (const char *path, GError **error)
       g_steal_pointer (&dictionary->W_dec),
       g_steal_pointer (&dictionary->b_dec),
       g_steal_pointer (&dictionary->threshold), dictionary->metadata, error);
+  if (model && dictionary->W_skip)
+    model = add_skip (model, g_steal_pointer (&dictionary->W_skip), error);
   if (!model)
     g_prefix_error (error, "%s: ", path);
   return model;
@@ -184,6 +198,8 @@ sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
       .W_dec = (float *) net->W_dec,
       .b_dec = (float *) net->b_dec,
       .threshold = (float *) net->threshold,
+      .skip = net->W_skip != NULL,
+      .W_skip = (float *) net->W_skip,
       .metadata = sae_model_get_metadata_table (model),
       .stats = stats,
   };

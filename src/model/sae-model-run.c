@@ -4,6 +4,7 @@
 #include "model.h"
 
 #include "latents.h"
+#include "skip.h"
 
 /* Rows from which threads are worth starting for a single call. */
 #define THREADED_ROWS 64
@@ -84,9 +85,10 @@ check_d_sae (SaeModel *model, SaeLatents *latents, GError **error)
   return FALSE;
 }
 
+/* @x is what the skip connection reads, or NULL. */
 static GBytes *
 decode (SaeModel *model, SaeWorkspace *workspace, const SaeSparseRows *rows,
-    GError **error)
+    const float *x, GError **error)
 {
   gsize n_rows = rows->n_rows, d_out = sae_model_get_net (model)->d_out;
   g_autofree float *x_hat = sae_floats_new (n_rows, d_out, "x_hat", error);
@@ -94,8 +96,21 @@ decode (SaeModel *model, SaeWorkspace *workspace, const SaeSparseRows *rows,
   if (!x_hat || !sae_net_decode (sae_model_get_net (model), workspace, rows,
                     x_hat, error))
     return NULL;
+  if (x)
+    sae_net_skip (sae_model_get_net (model), workspace, x, n_rows, x_hat);
   return g_bytes_new_take (g_steal_pointer (&x_hat),
       n_rows * d_out * sizeof (float));
+}
+
+static gboolean
+check_no_skip (SaeModel *model, GError **error)
+{
+  if (!sae_model_get_net (model)->W_skip)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "decode: the model has a skip connection, W_skip, which needs the "
+      "activations; codes do not carry them");
+  return FALSE;
 }
 
 /**
@@ -104,7 +119,8 @@ decode (SaeModel *model, SaeWorkspace *workspace, const SaeSparseRows *rows,
  * @latents: latents of a model with as many
  * @error: return location
  *
- * x_hat = latents W_dec + b_dec.
+ * x_hat = latents W_dec + b_dec. %SAE_ERROR_UNSUPPORTED where the model has a
+ * skip connection.
  *
  * Returns: (transfer full): float32 [n_rows, d_out]
  * Since: 0.1
@@ -115,10 +131,10 @@ sae_model_decode (SaeModel *model, SaeLatents *latents, GError **error)
   SaeSparseRows rows = sae_latents_get_rows (latents);
   g_autoptr (SaeWorkspace) workspace = NULL;
 
-  if (!check_d_sae (model, latents, error))
+  if (!check_d_sae (model, latents, error) || !check_no_skip (model, error))
     return NULL;
   workspace = workspace_for (rows.n_rows);
-  return decode (model, workspace, &rows, error);
+  return decode (model, workspace, &rows, NULL, error);
 }
 
 /**
@@ -128,7 +144,8 @@ sae_model_decode (SaeModel *model, SaeLatents *latents, GError **error)
  * @latents: (out) (optional) (transfer full): the latents of each row
  * @error: return location
  *
- * Encodes and decodes.
+ * Encodes and decodes; x_hat = latents W_dec + b_dec, and x W_skipᵀ more where
+ * the model has a skip connection.
  *
  * Returns: (transfer full): float32 [n_rows, d_out], the reconstruction
  * Since: 0.1
@@ -148,7 +165,7 @@ sae_model_forward (SaeModel *model, GBytes *x, SaeLatents **latents,
   if (!encode (model, workspace, g_bytes_get_data (x, NULL), n_rows, &rows,
           error))
     return NULL;
-  x_hat = decode (model, workspace, &rows, error);
+  x_hat = decode (model, workspace, &rows, g_bytes_get_data (x, NULL), error);
   if (!x_hat || !latents)
     return g_steal_pointer (&x_hat);
   *latents =
@@ -213,7 +230,8 @@ sae_model_decode_rows (SaeModel *model, SaeWorkspace *workspace,
 {
   SaeSparseRows rows = {n_rows, offsets, indices, values};
 
-  return sae_sparse_rows_check (&rows, sae_model_get_net (model)->d_sae,
+  return check_no_skip (model, error) &&
+         sae_sparse_rows_check (&rows, sae_model_get_net (model)->d_sae,
              error) &&
          sae_net_decode (sae_model_get_net (model), workspace, &rows, x_hat,
              error);
@@ -239,7 +257,8 @@ sae_model_decode_dense (SaeModel *model, SaeWorkspace *workspace,
 {
   SaeSparseRows rows;
 
-  return sae_workspace_gather (workspace, latents, n_rows,
+  return check_no_skip (model, error) &&
+         sae_workspace_gather (workspace, latents, n_rows,
              sae_model_get_net (model)->d_sae, &rows, error) &&
          sae_net_decode (sae_model_get_net (model), workspace, &rows, x_hat,
              error);

@@ -18,6 +18,7 @@ struct _SaeModel {
   SaeNet net; /* its pointers are the data of the bytes below */
   GBytes *W_enc, *b_enc, *W_dec, *b_dec;
   GBytes *threshold;    /* jump-relu only, else NULL */
+  GBytes *W_skip;       /* NULL without one */
   GHashTable *metadata; /* gchar* to gchar* */
 
   GMutex lock;       /* while a screen is made */
@@ -240,19 +241,27 @@ sae_model_new (const SaeConfig *config, guint64 seed, SaeInit init,
 }
 
 static gboolean
-copy_weights (const char *name, float *to, gsize rows, gsize columns,
-    GBytes *from, GError **error)
+check_weights_size (const char *name, gsize rows, gsize columns, GBytes *from,
+    GError **error)
 {
   gsize expected = rows * columns * sizeof (float);
 
-  if (g_bytes_get_size (from) != expected) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "%s: expected [%" G_GSIZE_FORMAT ", %" G_GSIZE_FORMAT
-        "] = %" G_GSIZE_FORMAT " bytes, got %" G_GSIZE_FORMAT,
-        name, rows, columns, expected, g_bytes_get_size (from));
+  if (g_bytes_get_size (from) == expected)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "%s: expected [%" G_GSIZE_FORMAT ", %" G_GSIZE_FORMAT
+      "] = %" G_GSIZE_FORMAT " bytes, got %" G_GSIZE_FORMAT,
+      name, rows, columns, expected, g_bytes_get_size (from));
+  return FALSE;
+}
+
+static gboolean
+copy_weights (const char *name, float *to, gsize rows, gsize columns,
+    GBytes *from, GError **error)
+{
+  if (!check_weights_size (name, rows, columns, from, error))
     return FALSE;
-  }
-  memcpy (to, g_bytes_get_data (from, NULL), expected);
+  memcpy (to, g_bytes_get_data (from, NULL), g_bytes_get_size (from));
   return TRUE;
 }
 
@@ -324,6 +333,7 @@ sae_model_unref (SaeModel *model)
   g_bytes_unref (model->W_dec);
   g_bytes_unref (model->b_dec);
   g_clear_pointer (&model->threshold, g_bytes_unref);
+  g_clear_pointer (&model->W_skip, g_bytes_unref);
   g_hash_table_unref (model->metadata);
   sae_screen_free (model->screen);
   g_mutex_clear (&model->lock);
@@ -345,6 +355,8 @@ share_weights (SaeModel *model)
   copy->b_dec = g_bytes_ref (model->b_dec);
   if (model->threshold)
     copy->threshold = g_bytes_ref (model->threshold);
+  if (model->W_skip)
+    copy->W_skip = g_bytes_ref (model->W_skip);
   copy->metadata = copy_metadata (model->metadata);
   return copy;
 }
@@ -412,6 +424,40 @@ sae_model_with_threshold (SaeModel *model, GBytes *threshold, GError **error)
   if (!copy_weights ("threshold", floats, 1, d_sae, threshold, error) ||
       !check_threshold (copy, error))
     return NULL;
+  return g_steal_pointer (&copy);
+}
+
+/**
+ * sae_model_with_skip:
+ * @model: a model
+ * @W_skip: (nullable): float32 [d_out, d_in]; row j reads the input for
+ *   output j. %NULL removes the skip connection
+ * @error: return location
+ *
+ * The same weights with a skip connection: x_hat = latents W_dec + b_dec +
+ * x W_skipᵀ, with x as it comes. Codes do not carry x, so sae_model_decode() of
+ * such a model is %SAE_ERROR_UNSUPPORTED; sae_model_forward() is not. @W_skip
+ * is not copied. %SAE_ERROR_SIZE when it has another size,
+ * %SAE_ERROR_NON_FINITE for a NaN or an infinity.
+ *
+ * Returns: (transfer full): a model
+ * Since: 0.1
+ */
+SaeModel *
+sae_model_with_skip (SaeModel *model, GBytes *W_skip, GError **error)
+{
+  g_autoptr (SaeModel) copy = share_weights (model);
+
+  g_clear_pointer (&copy->W_skip, g_bytes_unref);
+  copy->net.W_skip = NULL;
+  if (!W_skip)
+    return g_steal_pointer (&copy);
+  if (!check_weights_size ("W_skip", model->net.d_out, model->net.d_in, W_skip,
+          error) ||
+      !check_finite ("W_skip", W_skip, error))
+    return NULL;
+  copy->W_skip = g_bytes_ref (W_skip);
+  copy->net.W_skip = floats_of (W_skip);
   return g_steal_pointer (&copy);
 }
 
@@ -589,6 +635,20 @@ GBytes *
 sae_model_get_threshold (SaeModel *model)
 {
   return model->threshold ? g_bytes_ref (model->threshold) : NULL;
+}
+
+/**
+ * sae_model_get_W_skip:
+ * @model: a model
+ *
+ * Returns: (transfer full) (nullable): float32 [d_out, d_in], see
+ *   sae_model_with_skip(); not copied. %NULL without a skip connection
+ * Since: 0.1
+ */
+GBytes *
+sae_model_get_W_skip (SaeModel *model)
+{
+  return model->W_skip ? g_bytes_ref (model->W_skip) : NULL;
 }
 
 /**

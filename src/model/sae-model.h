@@ -11,7 +11,7 @@ G_BEGIN_DECLS
  * @d_in: width of an input row
  * @d_out: width of a reconstructed row; 0 stands for @d_in
  * @d_sae: number of latents
- * @k: latents kept per row by top-k
+ * @k: latents kept per row by top-k; number of groups of group-max
  * @sparsity: the sparsity rule; auto is top-k
  * @ties: what top-k does with equal values
  * @pre_bias: whether b_dec is subtracted from the input before encoding
@@ -68,6 +68,8 @@ sae_model_with_top_k (SaeModel *model, guint k, SaeTies ties, GError **error);
 SAE_API SaeModel *
 sae_model_with_threshold (SaeModel *model, GBytes *threshold, GError **error);
 SAE_API SaeModel *
+sae_model_with_skip (SaeModel *model, GBytes *W_skip, GError **error);
+SAE_API SaeModel *
 sae_model_with_metadata (SaeModel *model, const char *key, const char *value);
 
 SAE_API SaeConfig *sae_model_get_config (SaeModel *model);
@@ -81,6 +83,7 @@ SAE_API GBytes *sae_model_get_b_enc (SaeModel *model);
 SAE_API GBytes *sae_model_get_W_dec (SaeModel *model);
 SAE_API GBytes *sae_model_get_b_dec (SaeModel *model);
 SAE_API GBytes *sae_model_get_threshold (SaeModel *model);
+SAE_API GBytes *sae_model_get_W_skip (SaeModel *model);
 SAE_API char **sae_model_list_metadata (SaeModel *model);
 SAE_API const char *sae_model_get_metadata (SaeModel *model, const char *key);
 

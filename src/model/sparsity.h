@@ -38,9 +38,13 @@ typedef struct {
   void (*settle) (const SaeNet *net, SaeCandidates *candidates, float *scratch);
 } SaeSparsityRule;
 
+/* Whether a model of this rule has a k: no row has more latents. */
+gboolean sae_sparsity_has_k (SaeSparsity sparsity);
+
 /* NULL for an unknown rule and for auto. */
 const SaeSparsityRule *sae_sparsity_find (SaeSparsity sparsity);
 
 extern const SaeSparsityRule sae_sparsity_top_k;
 extern const SaeSparsityRule sae_sparsity_l1;
 extern const SaeSparsityRule sae_sparsity_jump_relu;
+extern const SaeSparsityRule sae_sparsity_group_max;

@@ -177,6 +177,12 @@ adopt_model (SaeTrainerOptions *options, SaeModel *model, GError **error)
 {
   const SaeNet *net = sae_model_get_net (model);
 
+  if (net->W_skip) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "model: dictionaries with a skip connection, W_skip, run here, but are "
+        "not trained");
+    return FALSE;
+  }
   if (!adopt_size ("input-size", &options->d_in, net->d_in, error) ||
       !adopt_size ("output-size", &options->d_out, net->d_out, error) ||
       !adopt_size ("dict-size", &options->d_sae, net->d_sae, error))
@@ -251,7 +257,8 @@ sae_trainer_start (SaeTrainer *trainer, GError **error)
  *
  * Starts a run from the weights of @model; optimiser, schedule and counters
  * start anew. Sizes that were set must be the model's, and its metadata is
- * kept.
+ * kept. %SAE_ERROR_UNSUPPORTED for a group-max model and for one with a skip
+ * connection: they are not trained here.
  *
  * Returns: whether it started
  * Since: 0.1

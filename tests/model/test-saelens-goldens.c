@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Dictionaries that SAELens saved, with what SAELens makes of some rows. */
+ * Dictionaries that other libraries saved, with what these make of some
+ * rows. */
 #include <unistd.h>
 
 #include "expect.h"
@@ -10,7 +11,8 @@
 static const char *const folders[] = {"saelens-jumprelu",
     "saelens-standard-bdec0", "saelens-standard-bdec1",
     "saelens-topk-bdec0-rescale0", "saelens-topk-bdec0-rescale1",
-    "saelens-topk-bdec1-rescale0", "saelens-topk-bdec1-rescale1"};
+    "saelens-topk-bdec1-rescale0", "saelens-topk-bdec1-rescale1",
+    "sparsify-topk", "sparsify-groupmax"};
 
 /* A float32 matrix of @rows (0: any) from a .npy file. (transfer full) */
 static GBytes *
