@@ -19,6 +19,12 @@ rank (const SaeNet *net)
   return 0;
 }
 
+static gsize
+group (const SaeNet *net)
+{
+  return net->d_sae / net->k;
+}
+
 static float
 first_threshold (const SaeNet *net)
 {
@@ -28,7 +34,7 @@ first_threshold (const SaeNet *net)
 static void
 settle (const SaeNet *net, SaeCandidates *c, float *scratch)
 {
-  gsize size = net->d_sae / net->k, kept = 0, group_end = 0;
+  gsize size = group (net), kept = 0, group_end = 0;
 
   for (gsize i = 0; i < c->count; i++) {
     gsize index = c->index[i];
@@ -49,6 +55,7 @@ const SaeSparsityRule sae_sparsity_group_max = {
     .name = "groupmax",
     .capacity = capacity,
     .rank = rank,
+    .group = group,
     .first_threshold = first_threshold,
     .settle = settle,
 };

@@ -30,6 +30,9 @@ typedef struct {
   /* How many of a row's largest are kept for sure; 0 where that is not the
    * rule. */
   gsize (*rank) (const SaeNet *net);
+  /* Latents of a group of which only the largest is kept; NULL where there are
+   * no groups. */
+  gsize (*group) (const SaeNet *net);
   /* The threshold before anything was seen. */
   float (*first_threshold) (const SaeNet *net);
   /* Drops candidates that cannot be active and raises the threshold;

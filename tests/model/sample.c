@@ -124,6 +124,16 @@ keep_largest (const SaeNet *net, float *pre)
       pre[scores[place].index] = 0;
 }
 
+/* Of each @size latents. */
+static void
+keep_first_largest (float *pre, guint d_sae, guint size)
+{
+  for (guint i = 0; i < d_sae; i++)
+    for (guint other = i / size * size; other < (i / size + 1) * size; other++)
+      if (pre[other] > pre[i] || (pre[other] == pre[i] && other < i))
+        pre[i] = 0;
+}
+
 void
 sample_sparsify (const SaeNet *net, float *pre)
 {
@@ -132,6 +142,8 @@ sample_sparsify (const SaeNet *net, float *pre)
       pre[i] = 0;
   if (net->sparsity == SAE_SPARSITY_TOP_K)
     keep_largest (net, pre);
+  if (net->sparsity == SAE_SPARSITY_GROUP_MAX)
+    keep_first_largest (pre, net->d_sae, net->d_sae / net->k);
 }
 
 void

@@ -12,10 +12,9 @@ static SaeConfig
 random_config (Noise *noise)
 {
   static const SaeSparsity rules[] = {SAE_SPARSITY_TOP_K, SAE_SPARSITY_TOP_K,
-      SAE_SPARSITY_L1, SAE_SPARSITY_JUMP_RELU};
+      SAE_SPARSITY_L1, SAE_SPARSITY_JUMP_RELU, SAE_SPARSITY_GROUP_MAX};
   guint d_sae = 1 + noise_below (noise, noise_below (noise, 4) ? 300 : 1500);
-
-  return (SaeConfig){
+  SaeConfig config = {
       .d_in = 1 + noise_below (noise, 70),
       .d_sae = d_sae,
       .k = 1 + noise_below (noise, d_sae),
@@ -23,6 +22,10 @@ random_config (Noise *noise)
       .ties = (SaeTies) noise_below (noise, 2),
       .pre_bias = (gboolean) noise_below (noise, 2),
   };
+
+  if (config.sparsity == SAE_SPARSITY_GROUP_MAX)
+    config.d_sae = config.k * (1 + d_sae / config.k); /* groups of one size */
+  return config;
 }
 
 static void
