@@ -11,6 +11,7 @@ packages=(
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
   libjansson-dev libopenblas-dev
+  libzip-dev
   python3 python3-gi python3-numpy python3-venv locales
   python3-matplotlib python3-torch fonts-lato gjs
   clang-format valgrind

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "atomic-write.h"
+#include "gemma-scope.h"
 #include "saelens.h"
 #include "sparsify.h"
 
 static const SaeLayout *const layouts[] = {
     &sae_layout_saelens,
     &sae_layout_sparsify,
+    &sae_layout_gemma_scope,
     NULL,
 };
 
