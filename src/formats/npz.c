@@ -272,8 +272,8 @@ open_archive (SaeNpz *npz, int fd, GError **error)
     return TRUE;
   close (fd);
   zip_error_init_with_code (&description, problem);
-  fail (npz, SAE_ERROR_FORMAT, NULL, error, "not a zip archive: %s",
-      zip_error_strerror (&description));
+  fail (npz, SAE_ERROR_FORMAT, NULL, error,
+      "cannot be read as a zip archive: %s", zip_error_strerror (&description));
   zip_error_fini (&description);
   return FALSE;
 }
