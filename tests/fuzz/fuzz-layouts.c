@@ -87,6 +87,9 @@ check_dictionary (const SaeDictionary *dictionary)
                  g_str_equal (dictionary->sparsity, "jump-relu"));
   if (dictionary->threshold != NULL)
     check_finite (dictionary->threshold, d_sae);
+  g_assert_true ((dictionary->W_skip != NULL) == dictionary->skip);
+  if (dictionary->skip)
+    check_finite (dictionary->W_skip, d_out * d_in);
 }
 
 int

@@ -5,9 +5,11 @@
 What a fuzzer found is kept beside them under the name found-*, and is left
 alone here.
 """
+import io
 import json
 import pathlib
 import struct
+import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent / "corpus"
 
@@ -73,9 +75,53 @@ def config(**changes):
     return json.dumps(values).encode()
 
 
-def join(*files):
+def sparsify_weights(d_in, d_sae, skip=False):
+    """encoder.weight, encoder.bias, W_dec, b_dec and W_skip."""
+    shapes = {
+        "encoder.weight": [d_sae, d_in], "encoder.bias": [d_sae],
+        "W_dec": [d_sae, d_in], "b_dec": [d_in],
+    }
+    if skip:
+        shapes["W_skip"] = [d_in, d_in]
+    tensors, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 4 * shape[0] * (shape + [1])[1]
+        tensors[name] = tensor("F32", shape, begin, end)
+    values = [0.5 + i for i in range(end // 4)]
+    return safetensors(tensors, 0, struct.pack(f"<{len(values)}f", *values))
+
+
+def sparsify_config(**changes):
+    values = {
+        "activation": "topk", "expansion_factor": 32,
+        "normalize_decoder": True, "num_latents": 3, "k": 2,
+        "multi_topk": False, "skip_connection": False, "transcode": False,
+        "d_in": 2,
+    }
+    values.update(changes)
+    return json.dumps(values).encode()
+
+
+def npz(d_in, d_sae, method=zipfile.ZIP_STORED):
+    shapes = {
+        "W_enc": (d_in, d_sae), "W_dec": (d_sae, d_in), "b_enc": (d_sae,),
+        "b_dec": (d_in,), "threshold": (d_sae,),
+    }
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", method) as target:
+        for name, shape in shapes.items():
+            n = shape[0] * (shape + (1,))[1]
+            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            info.compress_type = method
+            target.writestr(info, npy(npy_dict(shape=repr(shape)))
+                            + struct.pack(f"<{n}f", *range(n)))
+    return data.getvalue()
+
+
+def join(*files, layout=0):
+    """The layout is its place in the list of layouts.c."""
     parts = [struct.pack("<I", len(file)) + file for file in files]
-    return b"\0" + b"".join(parts)
+    return bytes([layout]) + b"".join(parts)
 
 
 for i, descr in enumerate(("<f4", "<f8", "<f2", "<u4", "|u1", ">f4")):
@@ -131,3 +177,18 @@ write("layouts", "jumprelu", join(
     config(architecture="jumprelu", k="", rescale_acts_by_decoder_norm=""),
     weights(2, 3, with_threshold=True)))
 write("layouts", "turned", join(config(), weights(3, 2)))
+
+SPARSIFY, GEMMA_SCOPE = 1, 2
+write("layouts", "sparsify", join(
+    sparsify_config(), sparsify_weights(2, 3), layout=SPARSIFY))
+write("layouts", "sparsify-groups", join(
+    sparsify_config(activation="groupmax", k=3, metadata={"a": "b"}),
+    sparsify_weights(2, 3), layout=SPARSIFY))
+write("layouts", "sparsify-skip", join(
+    sparsify_config(transcode=True, skip_connection=True, num_latents=0,
+                    expansion_factor=2), sparsify_weights(2, 4, skip=True),
+    layout=SPARSIFY))
+write("layouts", "gemma-scope", join(npz(2, 3), layout=GEMMA_SCOPE))
+
+write("npz", "stored", npz(2, 3))
+write("npz", "deflated", npz(2, 3, zipfile.ZIP_DEFLATED))
