@@ -8,7 +8,7 @@
 #include "json-text.h"
 #include "regular-file.h"
 #include "saelens-config.h"
-#include "safetensors.h"
+#include "safetensors-shards.h"
 #include "sparsify.h"
 
 #define CONFIG_FILE "cfg.json"
@@ -43,7 +43,7 @@ probe (const char *path)
   g_autofree char *config = g_build_filename (path, CONFIG_FILE, NULL);
   g_autofree char *weights = g_build_filename (path, WEIGHTS_FILE, NULL);
   return g_file_test (config, G_FILE_TEST_EXISTS) &&
-         g_file_test (weights, G_FILE_TEST_EXISTS);
+         sae_safetensors_exist (weights);
 }
 
 static SaeDictionary *
@@ -139,7 +139,7 @@ read_tensors (SaeSafetensors *file, SaeDictionary *dictionary, GError **error)
 static gboolean
 load_weights (SaeDictionary *dictionary, const char *label, GError **error)
 {
-  g_autoptr (SaeSafetensors) file = sae_safetensors_open (label, error);
+  g_autoptr (SaeSafetensors) file = sae_safetensors_open_sharded (label, error);
   SaeTensorSource tensors[MAX_TENSORS];
   guint n_tensors;
 

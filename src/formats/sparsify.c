@@ -6,6 +6,7 @@
 #include "atomic-write.h"
 #include "regular-file.h"
 #include "saelens.h"
+#include "safetensors-shards.h"
 #include "sparsify-config.h"
 #include "tensor-table.h"
 
@@ -39,7 +40,7 @@ probe (const char *path)
   g_autofree char *config = g_build_filename (path, CONFIG_FILE, NULL);
   g_autofree char *weights = g_build_filename (path, WEIGHTS_FILE, NULL);
   return g_file_test (config, G_FILE_TEST_EXISTS) &&
-         g_file_test (weights, G_FILE_TEST_EXISTS);
+         sae_safetensors_exist (weights);
 }
 
 static SaeDictionary *
@@ -58,7 +59,7 @@ load_config (const char *path, GError **error)
 static gboolean
 load_weights (SaeDictionary *dictionary, const char *label, GError **error)
 {
-  g_autoptr (SaeSafetensors) file = sae_safetensors_open (label, error);
+  g_autoptr (SaeSafetensors) file = sae_safetensors_open_sharded (label, error);
   SaeTensorSource tensors[MAX_TENSORS];
   guint n = list_tensors (dictionary, tensors);
 
