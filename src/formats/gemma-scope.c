@@ -163,4 +163,4 @@ load (const char *path, GError **error)
 static const char *const files[] = {FILE_NAME, NULL};
 
 const SaeLayout sae_layout_gemma_scope = {"gemma-scope", files, probe, load,
-    NULL};
+    NULL, NULL};

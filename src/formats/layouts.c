@@ -88,6 +88,14 @@ sae_layouts_save (const SaeDictionary *dictionary, const char *name,
 }
 
 gboolean
+sae_layouts_check_save (const SaeDictionary *dictionary, const char *name,
+    GError **error)
+{
+  const SaeLayout *layout = sae_layouts_find_writable (name, error);
+  return layout != NULL && layout->check (dictionary, error);
+}
+
+gboolean
 sae_layouts_probe_save (const char *name, const char *path, GError **error)
 {
   const SaeLayout *layout = sae_layouts_find_writable (name, error);

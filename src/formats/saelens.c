@@ -256,6 +256,13 @@ check_arrays (const SaeDictionary *dictionary, GError **error)
 }
 
 static gboolean
+check (const SaeDictionary *dictionary, GError **error)
+{
+  g_autofree char *config = sae_saelens_config_build (dictionary, error);
+  return config != NULL;
+}
+
+static gboolean
 save (const SaeDictionary *dictionary, const char *path, GError **error)
 {
   g_autofree char *config = sae_saelens_config_build (dictionary, error);
@@ -281,4 +288,5 @@ save (const SaeDictionary *dictionary, const char *path, GError **error)
 
 static const char *const files[] = {CONFIG_FILE, WEIGHTS_FILE, NULL};
 
-const SaeLayout sae_layout_saelens = {"saelens", files, probe, load, save};
+const SaeLayout sae_layout_saelens = {"saelens", files, probe, load, save,
+    check};

@@ -313,7 +313,7 @@ has_unit_rows (const SaeDictionary *dictionary)
 {
   gsize d = dictionary->d_out;
 
-  for (gsize i = 0; i < dictionary->d_sae; i++) {
+  for (gsize i = 0; dictionary->W_dec != NULL && i < dictionary->d_sae; i++) {
     const float *row = dictionary->W_dec + i * d;
     double norm = 0;
     for (gsize j = 0; j < d; j++)

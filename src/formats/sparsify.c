@@ -101,6 +101,13 @@ write_weights (int fd, const char *label, gpointer user_data, GError **error)
 }
 
 static gboolean
+check (const SaeDictionary *dictionary, GError **error)
+{
+  g_autofree char *config = sae_sparsify_config_build (dictionary, error);
+  return config != NULL;
+}
+
+static gboolean
 save (const SaeDictionary *dictionary, const char *path, GError **error)
 {
   g_autofree char *config = sae_sparsify_config_build (dictionary, error);
@@ -126,4 +133,5 @@ save (const SaeDictionary *dictionary, const char *path, GError **error)
 
 static const char *const files[] = {CONFIG_FILE, WEIGHTS_FILE, NULL};
 
-const SaeLayout sae_layout_sparsify = {"sparsify", files, probe, load, save};
+const SaeLayout sae_layout_sparsify = {"sparsify", files, probe, load, save,
+    check};

@@ -683,6 +683,26 @@ gboolean
 sae_trainer_save (SaeTrainer *trainer, SaeModel *model, const char *path,
     GError **error)
 {
+  return sae_trainer_save_as (trainer, model, path, NULL, error);
+}
+
+/**
+ * sae_trainer_save_as:
+ * @trainer: a trainer
+ * @model: (nullable): what to write; %NULL for the dictionary as it is now
+ * @path: (type filename): a folder
+ * @layout: (nullable): one of sae_model_list_layouts(); %NULL is `saelens`
+ * @error: return location
+ *
+ * sae_trainer_save() in another layout, as sae_model_save_as() does.
+ *
+ * Returns: whether it worked
+ * Since: 0.1
+ */
+gboolean
+sae_trainer_save_as (SaeTrainer *trainer, SaeModel *model, const char *path,
+    const char *layout, GError **error)
+{
   g_autoptr (SaeModel) current =
       model ? sae_model_ref (model) : sae_trainer_get_model (trainer, error);
   SaeLatentStats stats = {0};
@@ -696,7 +716,7 @@ sae_trainer_save (SaeTrainer *trainer, SaeModel *model, const char *path,
         &stats, error);
   g_mutex_unlock (&trainer->lock);
   ok = ok && sae_model_save_with_stats (current, stats.n_rows ? &stats : NULL,
-                 path, NULL, error);
+                 path, layout, error);
   sae_latent_stats_clear (&stats);
   return ok;
 }
