@@ -3,8 +3,13 @@
 
 #include "sae-error.h"
 #include "sae-checkpoint.h"
+#include "sae-comparison.h"
+#include "sae-edits.h"
 #include "sae-enums.h"
+#include "sae-examples.h"
 #include "sae-latents.h"
 #include "sae-metrics.h"
+#include "sae-model-store.h"
 #include "sae-model.h"
+#include "sae-tokens.h"
 #include "sae-trainer.h"

@@ -13,10 +13,15 @@ typedef struct {
   char *sparsity; /* nick of the rule: "top-k", "l1", "jump-relu", … */
   char *ties;     /* nick: "lowest-index" or "keep-all" */
   gboolean pre_bias;
-  gboolean skip;                        /* whether there is a skip connection */
+  gboolean skip; /* whether there is a skip connection */
+  /* Nick of what is done to rows first: "none", "layer-norm",
+   * "constant-norm", "expected-average"; NULL for none. */
+  char *input_norm;
   float *W_enc, *b_enc, *W_dec, *b_dec; /* g_free() */
   float *threshold; /* [d_sae], g_free(); with "jump-relu" only, else NULL */
-  float *W_skip;    /* [d_out, d_in], g_free(); where @skip, else NULL */
+  /* [d_sae], g_free(); with "gated" only, whose b_enc is the gate's bias */
+  float *r_mag, *b_mag;
+  float *W_skip; /* [d_out, d_in], g_free(); where @skip, else NULL */
   /* Text key to text value, shown in and kept through cfg.json's metadata:
    * the model's name, the hook point, … (gchar*, gchar*); never NULL. */
   GHashTable *metadata;

@@ -75,5 +75,6 @@ sae_net_from_config (const SaeConfig *config)
       .sparsity = sparsity,
       .ties = config->ties,
       .pre_bias = config->pre_bias,
+      .input_norm = config->input_norm,
   };
 }

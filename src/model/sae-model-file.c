@@ -37,16 +37,30 @@ add_skip (SaeModel *model, float *W_skip, GError **error)
   return sae_model_with_skip (plain, bytes, error);
 }
 
+/* Takes @model. */
+static SaeModel *
+add_gate (SaeModel *model, const SaeDictionary *dictionary, GError **error)
+{
+  gsize size = dictionary->d_sae * sizeof (float);
+  g_autoptr (SaeModel) plain = model;
+  g_autoptr (GBytes) r_mag = g_bytes_new_static (dictionary->r_mag, size);
+  g_autoptr (GBytes) b_mag = g_bytes_new_static (dictionary->b_mag, size);
+
+  return sae_model_with_gate (plain, r_mag, b_mag, error);
+}
+
 /**
  * sae_model_load:
  * @path: (type filename): a dictionary on disk
  * @error: return location
  *
- * Loads a dictionary: a folder as SAELens saves it (`cfg.json` and
- * `sae_weights.safetensors`, architectures `standard`, `topk`
- * and `jumprelu`). Options of
- * the folder that change the result are applied or refused by name. Errors
- * give the file, what was expected and what is there.
+ * Loads a dictionary, whichever of sae_model_list_layouts() it is in. A folder
+ * as SAELens 3 to 6 saves it (`cfg.json` and `sae_weights.safetensors`) may be
+ * of the architectures `standard`, `topk`, `jumprelu`, `gated`, its
+ * transcoders, or a checkpoint of `batchtopk` or `matryoshka_batchtopk`.
+ * Options that change the result (`normalize_activations` among them, see
+ * #SaeInputNorm) are applied or refused by name. Errors give the file, what was
+ * expected and what is there.
  *
  * Returns: (transfer full): a model
  * Since: 0.1
@@ -55,7 +69,7 @@ SaeModel *
 sae_model_load (const char *path, GError **error)
 {
   g_autoptr (SaeDictionary) dictionary = sae_layouts_load (path, error);
-  gint sparsity, ties;
+  gint sparsity, ties, input_norm;
   SaeNet net;
   SaeModel *model;
 
@@ -64,7 +78,9 @@ sae_model_load (const char *path, GError **error)
   if (!enum_from_nick (SAE_TYPE_SPARSITY, dictionary->sparsity,
           SAE_SPARSITY_TOP_K, &sparsity, error) ||
       !enum_from_nick (SAE_TYPE_TIES, dictionary->ties, SAE_TIES_LOWEST_INDEX,
-          &ties, error)) {
+          &ties, error) ||
+      !enum_from_nick (SAE_TYPE_INPUT_NORM, dictionary->input_norm,
+          SAE_INPUT_NORM_NONE, &input_norm, error)) {
     g_prefix_error (error, "%s: ", path);
     return NULL;
   }
@@ -76,7 +92,10 @@ sae_model_load (const char *path, GError **error)
       .sparsity = (SaeSparsity) sparsity,
       .ties = (SaeTies) ties,
       .pre_bias = dictionary->pre_bias,
+      .input_norm = (SaeInputNorm) input_norm,
   };
+  if (dictionary->r_mag) /* the gate is added to it */
+    net.sparsity = SAE_SPARSITY_L1;
   if (!sae_net_check (&net, error)) {
     g_prefix_error (error, "%s: ", path);
     return NULL;
@@ -88,6 +107,8 @@ sae_model_load (const char *path, GError **error)
       g_steal_pointer (&dictionary->threshold), dictionary->metadata, error);
   if (model && dictionary->W_skip)
     model = add_skip (model, g_steal_pointer (&dictionary->W_skip), error);
+  if (model && dictionary->r_mag)
+    model = add_gate (model, dictionary, error);
   if (!model)
     g_prefix_error (error, "%s: ", path);
   return model;
@@ -184,6 +205,8 @@ sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
   const SaeNet *net = sae_model_get_net (model);
   g_autofree char *sparsity = enum_to_nick (SAE_TYPE_SPARSITY, net->sparsity);
   g_autofree char *ties = enum_to_nick (SAE_TYPE_TIES, net->ties);
+  g_autofree char *input_norm =
+      enum_to_nick (SAE_TYPE_INPUT_NORM, net->input_norm);
   /* only read from: nothing is owned */
   SaeDictionary view = {
       .d_in = net->d_in,
@@ -193,6 +216,7 @@ sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
       .sparsity = sparsity,
       .ties = ties,
       .pre_bias = net->pre_bias,
+      .input_norm = input_norm,
       .W_enc = (float *) net->W_enc,
       .b_enc = (float *) net->b_enc,
       .W_dec = (float *) net->W_dec,
@@ -200,6 +224,8 @@ sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
       .threshold = (float *) net->threshold,
       .skip = net->W_skip != NULL,
       .W_skip = (float *) net->W_skip,
+      .r_mag = (float *) net->r_mag,
+      .b_mag = (float *) net->b_mag,
       .metadata = sae_model_get_metadata_table (model),
       .stats = stats,
   };

@@ -15,6 +15,7 @@ G_BEGIN_DECLS
  * @sparsity: the sparsity rule; auto is top-k
  * @ties: what top-k does with equal values
  * @pre_bias: whether b_dec is subtracted from the input before encoding
+ * @input_norm: how rows are normalised before that
  *
  * What makes a model besides its weights. A plain value: set the fields.
  */
@@ -26,6 +27,7 @@ typedef struct {
   SaeSparsity sparsity;
   SaeTies ties;
   gboolean pre_bias;
+  SaeInputNorm input_norm;
   /*< private >*/
   gpointer padding[8];
 } SaeConfig;
@@ -67,6 +69,8 @@ SAE_API SaeModel *
 sae_model_with_top_k (SaeModel *model, guint k, SaeTies ties, GError **error);
 SAE_API SaeModel *
 sae_model_with_threshold (SaeModel *model, GBytes *threshold, GError **error);
+SAE_API SaeModel *sae_model_with_gate (SaeModel *model, GBytes *r_mag,
+    GBytes *b_mag, GError **error);
 SAE_API SaeModel *
 sae_model_with_skip (SaeModel *model, GBytes *W_skip, GError **error);
 SAE_API SaeModel *
@@ -84,6 +88,9 @@ SAE_API GBytes *sae_model_get_W_dec (SaeModel *model);
 SAE_API GBytes *sae_model_get_b_dec (SaeModel *model);
 SAE_API GBytes *sae_model_get_threshold (SaeModel *model);
 SAE_API GBytes *sae_model_get_W_skip (SaeModel *model);
+SAE_API GBytes *sae_model_get_r_mag (SaeModel *model);
+SAE_API GBytes *sae_model_get_b_mag (SaeModel *model);
+SAE_API SaeInputNorm sae_model_get_input_norm (SaeModel *model);
 SAE_API char **sae_model_list_metadata (SaeModel *model);
 SAE_API const char *sae_model_get_metadata (SaeModel *model, const char *key);
 
@@ -111,6 +118,10 @@ SAE_API void sae_workspace_unref (SaeWorkspace *workspace);
 SAE_API void
 sae_workspace_set_zero_nonfinite (SaeWorkspace *workspace, gboolean zero);
 SAE_API guint64 sae_workspace_get_n_nonfinite (SaeWorkspace *workspace);
+SAE_API const float *
+sae_workspace_get_row_norms (SaeWorkspace *workspace, gsize *n_rows);
+SAE_API void sae_workspace_set_row_norms (SaeWorkspace *workspace,
+    const float *norms, gsize n_rows);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeWorkspace, sae_workspace_unref)
 
 SAE_API gboolean sae_model_encode_rows (SaeModel *model,

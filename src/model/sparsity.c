@@ -6,6 +6,7 @@ static const SaeSparsityRule *const rules[] = {
     &sae_sparsity_l1,
     &sae_sparsity_jump_relu,
     &sae_sparsity_group_max,
+    &sae_sparsity_gated,
 };
 
 gboolean

@@ -39,6 +39,9 @@ typedef struct {
    * @scratch has room for as many floats as there are candidates. After the
    * last block what is left is active. */
   void (*settle) (const SaeNet *net, SaeCandidates *candidates, float *scratch);
+  /* NULL, or makes values of what is left, once, out of its pre-activations
+   * and the row @x [d_in] that they are of; it may drop some. */
+  void (*finish) (const SaeNet *net, const float *x, SaeCandidates *candidates);
 } SaeSparsityRule;
 
 /* Whether a model of this rule has a k: no row has more latents. */
@@ -51,3 +54,4 @@ extern const SaeSparsityRule sae_sparsity_top_k;
 extern const SaeSparsityRule sae_sparsity_l1;
 extern const SaeSparsityRule sae_sparsity_jump_relu;
 extern const SaeSparsityRule sae_sparsity_group_max;
+extern const SaeSparsityRule sae_sparsity_gated;

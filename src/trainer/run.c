@@ -162,6 +162,11 @@ check_options (SaeRun *run, GError **error)
   gboolean has_k = net.sparsity == SAE_SPARSITY_TOP_K ||
                    net.sparsity == SAE_SPARSITY_BATCH_TOP_K;
 
+  if (net.sparsity == SAE_SPARSITY_GATED) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "sparsity: gated dictionaries run here, but are not trained");
+    return FALSE;
+  }
   if (net.sparsity == SAE_SPARSITY_BATCH_TOP_K)
     net.sparsity = SAE_SPARSITY_TOP_K;
   if (net.sparsity == SAE_SPARSITY_GROUP_MAX) {

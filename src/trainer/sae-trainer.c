@@ -111,10 +111,24 @@ sae_trainer_class_init (SaeTrainerClass *klass)
   object_class->get_property = sae_trainer_get_property;
   object_class->finalize = sae_trainer_finalize;
   sae_trainer_options_install (object_class);
+  /**
+   * SaeTrainer:steps:
+   *
+   * Optimiser steps taken since the start.
+   *
+   * Since: 0.1
+   */
   g_object_class_install_property (object_class,
       sae_trainer_options_end () + PROP_STEPS,
       g_param_spec_uint64 ("steps", NULL, "Optimiser steps taken", 0,
           G_MAXUINT64, 0, read_only));
+  /**
+   * SaeTrainer:rows:
+   *
+   * Rows trained on since the start.
+   *
+   * Since: 0.1
+   */
   g_object_class_install_property (object_class,
       sae_trainer_options_end () + PROP_ROWS,
       g_param_spec_uint64 ("rows", NULL, "Rows trained on", 0, G_MAXUINT64, 0,
@@ -172,18 +186,38 @@ adopt_size (const char *name, guint *set, guint model_has, GError **error)
   return TRUE;
 }
 
+/* What runs, but has no gradients here. */
 static gboolean
-adopt_model (SaeTrainerOptions *options, SaeModel *model, GError **error)
+check_trainable (const SaeNet *net, GError **error)
 {
-  const SaeNet *net = sae_model_get_net (model);
-
+  if (net->sparsity == SAE_SPARSITY_GATED) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "model: gated dictionaries run here, but are not trained");
+    return FALSE;
+  }
   if (net->W_skip) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
         "model: dictionaries with a skip connection, W_skip, run here, but are "
         "not trained");
     return FALSE;
   }
-  if (!adopt_size ("input-size", &options->d_in, net->d_in, error) ||
+  if (net->input_norm != SAE_INPUT_NORM_NONE) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "model: dictionaries that normalise their input (%s) run here, but are "
+        "not trained",
+        sae_input_norm_get_name (net->input_norm));
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+adopt_model (SaeTrainerOptions *options, SaeModel *model, GError **error)
+{
+  const SaeNet *net = sae_model_get_net (model);
+
+  if (!check_trainable (net, error) ||
+      !adopt_size ("input-size", &options->d_in, net->d_in, error) ||
       !adopt_size ("output-size", &options->d_out, net->d_out, error) ||
       !adopt_size ("dict-size", &options->d_sae, net->d_sae, error))
     return FALSE;
@@ -257,8 +291,9 @@ sae_trainer_start (SaeTrainer *trainer, GError **error)
  *
  * Starts a run from the weights of @model; optimiser, schedule and counters
  * start anew. Sizes that were set must be the model's, and its metadata is
- * kept. %SAE_ERROR_UNSUPPORTED for a group-max model and for one with a skip
- * connection: they are not trained here.
+ * kept. %SAE_ERROR_UNSUPPORTED for what is not trained here: group-max and gated
+ * models, those with a skip connection and those that normalise their input
+ * (#SaeInputNorm).
  *
  * Returns: whether it started
  * Since: 0.1
@@ -662,6 +697,39 @@ sae_trainer_get_model (SaeTrainer *trainer, GError **error)
         "trainer: expected a started run, got none");
   g_mutex_unlock (&trainer->lock);
   return model;
+}
+
+/**
+ * sae_trainer_get_config:
+ * @trainer: a trainer
+ *
+ * Sizes and rule of the dictionaries that @trainer gives: of its run, or of one
+ * that would start now from #SaeTrainer:seed. Trained by batch-top-k they are
+ * jump-relu.
+ *
+ * Returns: (transfer full): sizes and rule; input-size and output-size are 0
+ *   where they are neither set nor of a run
+ * Since: 0.1
+ */
+SaeConfig *
+sae_trainer_get_config (SaeTrainer *trainer)
+{
+  SaeTrainerOptions o = copy_options (trainer);
+  SaeConfig *config;
+  gboolean top_k;
+
+  g_mutex_lock (&trainer->lock);
+  o = trainer->run ? trainer->run->options : sae_trainer_options_resolve (&o);
+  g_mutex_unlock (&trainer->lock);
+  top_k = o.sparsity == SAE_SPARSITY_TOP_K;
+  config = sae_config_new (o.d_in, o.d_sae, top_k ? o.k : 0);
+  config->d_out = o.d_out;
+  config->sparsity = o.sparsity == SAE_SPARSITY_BATCH_TOP_K
+                         ? SAE_SPARSITY_JUMP_RELU
+                         : o.sparsity;
+  config->ties = o.ties;
+  config->pre_bias = o.pre_bias;
+  return config;
 }
 
 /**

@@ -306,7 +306,7 @@ test_load_errors (Scratch *scratch, gconstpointer data)
   expect_error (&error, SAE_ERROR, SAE_ERROR_UNSUPPORTED, scratch->path);
 }
 
-/* A transcoder has no layout of SAELens. */
+/* A top-k transcoder is none of SAELens'. */
 static void
 test_save_errors (Scratch *scratch, gconstpointer data)
 {
@@ -320,7 +320,7 @@ test_save_errors (Scratch *scratch, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   g_assert_false (sae_model_save (transcoder, path, &error));
-  g_assert_nonnull (strstr (error->message, "got 4"));
+  g_assert_nonnull (strstr (error->message, "from 3 to 4"));
   g_clear_error (&error);
   config.d_out = 3;
   scratch_write_text (file, "text");

@@ -431,6 +431,39 @@ check_contradiction (const char *property, guint value, const char *message)
 }
 
 static void
+check_not_trained (SaeSparsity sparsity, SaeInputNorm input_norm,
+    const char *message)
+{
+  Noise noise = noise_new ();
+  SaeConfig config = {.d_in = D, .d_sae = 33, .k = 7};
+  g_autoptr (SaeModel) model = NULL;
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (0, 0, 0);
+  g_autoptr (GError) error = NULL;
+
+  config.sparsity = sparsity;
+  config.input_norm = input_norm;
+  model = sample_model (&noise, &config);
+  g_object_set (trainer, "sparsity", SAE_SPARSITY_TOP_K, NULL);
+  g_assert_false (sae_trainer_start_from (trainer, model, &error));
+  expect_error (&error, SAE_ERROR, SAE_ERROR_UNSUPPORTED, message);
+}
+
+static void
+test_runs_but_is_not_trained (void)
+{
+  check_start_refused ("sparsity", SAE_SPARSITY_GATED, SAE_ERROR_UNSUPPORTED,
+      "sparsity: gated dictionaries run here, but are not trained");
+  check_not_trained (SAE_SPARSITY_GATED, SAE_INPUT_NORM_NONE,
+      "model: gated dictionaries run here, but are not trained");
+  check_not_trained (SAE_SPARSITY_TOP_K, SAE_INPUT_NORM_LAYER_NORM,
+      "normalise their input (layer-norm)");
+  check_not_trained (SAE_SPARSITY_L1, SAE_INPUT_NORM_CONSTANT_NORM,
+      "normalise their input (constant-norm)");
+  check_not_trained (SAE_SPARSITY_TOP_K, SAE_INPUT_NORM_EXPECTED_AVERAGE,
+      "normalise their input (expected-average)");
+}
+
+static void
 test_start_from_refused (void)
 {
   check_contradiction ("input-size", 13,
@@ -468,6 +501,43 @@ test_live (void)
       1.25e-3 * pow (6144.0 / 40, 0.25), 1e-12);
 }
 
+static void
+expect_config (SaeTrainer *trainer, guint d_in, guint d_sae, guint k,
+    SaeSparsity sparsity)
+{
+  g_autoptr (SaeConfig) config = sae_trainer_get_config (trainer);
+
+  g_assert_cmpuint (config->d_in, ==, d_in);
+  g_assert_cmpuint (config->d_out, ==, d_in);
+  g_assert_cmpuint (config->d_sae, ==, d_sae);
+  g_assert_cmpuint (config->k, ==, k);
+  g_assert_cmpint (config->sparsity, ==, sparsity);
+}
+
+/* What is told before the start is what the model is after it. */
+static void
+test_config (void)
+{
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (0, 0, 0);
+
+  expect_config (trainer, 0, 4096, 32, SAE_SPARSITY_TOP_K);
+  g_object_set (trainer, "dict-size", 40u, "top-k", 4u, "sparsity",
+      SAE_SPARSITY_BATCH_TOP_K, NULL);
+  expect_config (trainer, 0, 40, 0, SAE_SPARSITY_JUMP_RELU);
+  g_object_set (trainer, "input-size", (guint) D, NULL);
+  g_assert_true (sae_trainer_start (trainer, NULL));
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (SaeModel) model = model_of (trainer);
+    g_autoptr (SaeConfig) config = sae_model_get_config (model);
+    g_autoptr (SaeConfig) told = sae_trainer_get_config (trainer);
+    g_assert_cmpmem (config, sizeof *config, told, sizeof *told);
+    g_object_set (trainer, "sparsity", SAE_SPARSITY_TOP_K, NULL);
+    expect_config (trainer, D, 40, i ? 4 : 0,
+        i ? SAE_SPARSITY_TOP_K : SAE_SPARSITY_JUMP_RELU);
+    g_assert_true (sae_trainer_start (trainer, NULL));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -478,6 +548,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/step/takes-what-is-there", test_step);
   g_test_add_func ("/trainer/state/before-start", test_before_start);
   g_test_add_func ("/trainer/state/started-is-the-seed", test_started);
+  g_test_add_func ("/trainer/state/config-is-the-models", test_config);
   g_test_add_func ("/trainer/state/reset-starts-anew", test_reset);
   g_test_add_func ("/trainer/state/failed-start-keeps-the-run",
       test_failed_start);
@@ -490,6 +561,8 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/start-from/adopts-the-model", test_start_from);
   g_test_add_func ("/trainer/start-from/keeps-biases",
       test_start_from_keeps_biases);
+  g_test_add_func ("/trainer/start-from/refuses-what-only-runs",
+      test_runs_but_is_not_trained);
   g_test_add_func ("/trainer/start-from/refuses-contradictions",
       test_start_from_refused);
   g_test_add_func ("/trainer/options/live-and-not", test_live);
