@@ -150,6 +150,8 @@ check_format
 if [ "$install" = yes ] && [ ${#suite_args[@]} -eq 0 ]; then
   say 'Python with PyTorch and SAELens'
   bash tests/peers/prepare-python.sh
+  say 'Python with sparsify and dictionary_learning'
+  bash tests/bench/prepare-libraries.sh
 fi
 
 run_build plain -- -t 2

@@ -324,7 +324,8 @@ has_unit_rows (const SaeDictionary *dictionary)
   return TRUE;
 }
 
-/* SAELens' version belongs there only if it was there. */
+/* What sparsify has no key for; SAELens' version belongs there only if it was
+ * there. */
 static json_t *
 build_metadata (const SaeDictionary *dictionary, GError **error)
 {
@@ -333,7 +334,20 @@ build_metadata (const SaeDictionary *dictionary, GError **error)
   if (metadata != NULL &&
       !g_hash_table_contains (dictionary->metadata, "sae_lens_version"))
     json_object_del (metadata, "sae_lens_version");
+  if (g_strcmp0 (dictionary->ties, "keep-all") != 0)
+    json_object_del (metadata, "gst_sae");
   return metadata;
+}
+
+/* Takes @value; only objects that have something in them are set. */
+static gboolean
+set_own (json_t *root, const char *key, json_t *value)
+{
+  if (json_is_object (value) && json_object_size (value) == 0) {
+    json_decref (value);
+    return TRUE;
+  }
+  return json_object_set_new (root, key, value) == 0;
 }
 
 /* In the order in which sparsify writes them, then ours. Takes @metadata. */
@@ -343,7 +357,7 @@ pack_config (const SaeDictionary *dictionary, guint activation,
 {
   /* clang-format off */
   json_t *root = json_pack (
-      "{s:s, s:i, s:b, s:i, s:i, s:b, s:b, s:b, s:i, s:o}",
+      "{s:s, s:i, s:b, s:i, s:i, s:b, s:b, s:b, s:i}",
       "activation", activations[activation].name,
       "expansion_factor", DEFAULT_EXPANSION,
       "normalize_decoder", has_unit_rows (dictionary),
@@ -352,13 +366,17 @@ pack_config (const SaeDictionary *dictionary, guint activation,
       "multi_topk", FALSE,
       "skip_connection", dictionary->skip,
       "transcode", !dictionary->pre_bias,
-      "d_in", (int) dictionary->d_in,
-      "metadata", metadata);
+      "d_in", (int) dictionary->d_in);
   /* clang-format on */
 
-  if (root == NULL || dictionary->d_in == dictionary->d_out ||
-      json_object_set_new (root, "d_out",
-          json_integer ((json_int_t) dictionary->d_out)) == 0)
+  if (root == NULL) {
+    json_decref (metadata);
+    return NULL;
+  }
+  if (set_own (root, "metadata", metadata) &&
+      (dictionary->d_in == dictionary->d_out ||
+          set_own (root, "d_out",
+              json_integer ((json_int_t) dictionary->d_out))))
     return root;
   json_decref (root);
   return NULL;

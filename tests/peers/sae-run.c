@@ -9,7 +9,7 @@
 #include "sae.h"
 
 static char *model_path, *x_path, *latents_path, *x_hat_path, *sparsity;
-static char *threshold_path, *save_path;
+static char *threshold_path, *save_path, *layout;
 static int train_steps, d_sae = 64, k = 4;
 static gboolean pre_bias;
 
@@ -29,6 +29,7 @@ static const GOptionEntry entries[] = {
         "thresholds [1, N] that make jump-relu of what was trained", "FILE"},
     {"save", 0, 0, G_OPTION_ARG_FILENAME, &save_path,
         "where the dictionary that was run is written again", "FOLDER"},
+    {"layout", 0, 0, G_OPTION_ARG_STRING, &layout, "what is written", "NAME"},
     {"pre-bias", 0, 0, G_OPTION_ARG_NONE, &pre_bias, "subtract b_dec", NULL},
     {NULL},
 };
@@ -62,7 +63,7 @@ train (GBytes *x, guint d_in, GError **error)
       return FALSE;
   model = sae_trainer_get_model (trainer, error);
   if (!model || !threshold_path)
-    return model && sae_model_save (model, model_path, error);
+    return model && sae_model_save_as (model, model_path, layout, error);
   jump_relu = add_threshold (model, error);
   return jump_relu && sae_model_save (jump_relu, model_path, error);
 }
@@ -75,7 +76,8 @@ run (GBytes *x, guint d_in, GError **error)
   g_autoptr (GBytes) x_hat = NULL;
   g_autoptr (GBytes) dense = NULL;
 
-  if (!model || (save_path && !sae_model_save (model, save_path, error)))
+  if (!model ||
+      (save_path && !sae_model_save_as (model, save_path, layout, error)))
     return FALSE;
   x_hat = sae_model_forward (model, x, &latents, error);
   if (!x_hat)
