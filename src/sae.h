@@ -7,4 +7,5 @@
 #include "sae-latents.h"
 #include "sae-metrics.h"
 #include "sae-model.h"
+#include "sae-model-store.h"
 #include "sae-trainer.h"
