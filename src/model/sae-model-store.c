@@ -43,8 +43,7 @@ store_to_string (const GValue *value, GValue *text)
   SaeModelStore *store = g_value_get_boxed (value);
   g_auto (GStrv) names = store ? sae_model_store_list_names (store) : NULL;
 
-  g_value_take_string (text,
-      names ? g_strjoinv (",", names) : g_strdup ("none"));
+  g_value_take_string (text, names ? g_strjoinv (",", names) : NULL);
 }
 
 G_DEFINE_BOXED_TYPE_WITH_CODE (SaeModelStore, sae_model_store,

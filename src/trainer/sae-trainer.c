@@ -658,6 +658,39 @@ sae_trainer_get_model (SaeTrainer *trainer, GError **error)
 }
 
 /**
+ * sae_trainer_get_config:
+ * @trainer: a trainer
+ *
+ * Sizes and rule of the dictionaries that @trainer gives: of its run, or of one
+ * that would start now from #SaeTrainer:seed. Trained by batch-top-k they are
+ * jump-relu.
+ *
+ * Returns: (transfer full): sizes and rule; input-size and output-size are 0
+ *   where they are neither set nor of a run
+ * Since: 0.1
+ */
+SaeConfig *
+sae_trainer_get_config (SaeTrainer *trainer)
+{
+  SaeTrainerOptions o = copy_options (trainer);
+  SaeConfig *config;
+  gboolean top_k;
+
+  g_mutex_lock (&trainer->lock);
+  o = trainer->run ? trainer->run->options : sae_trainer_options_resolve (&o);
+  g_mutex_unlock (&trainer->lock);
+  top_k = o.sparsity == SAE_SPARSITY_TOP_K;
+  config = sae_config_new (o.d_in, o.d_sae, top_k ? o.k : 0);
+  config->d_out = o.d_out;
+  config->sparsity = o.sparsity == SAE_SPARSITY_BATCH_TOP_K
+                         ? SAE_SPARSITY_JUMP_RELU
+                         : o.sparsity;
+  config->ties = o.ties;
+  config->pre_bias = o.pre_bias;
+  return config;
+}
+
+/**
  * sae_trainer_save:
  * @trainer: a trainer
  * @model: (nullable): what to write; %NULL for the dictionary as it is now

@@ -468,6 +468,43 @@ test_live (void)
       1.25e-3 * pow (6144.0 / 40, 0.25), 1e-12);
 }
 
+static void
+expect_config (SaeTrainer *trainer, guint d_in, guint d_sae, guint k,
+    SaeSparsity sparsity)
+{
+  g_autoptr (SaeConfig) config = sae_trainer_get_config (trainer);
+
+  g_assert_cmpuint (config->d_in, ==, d_in);
+  g_assert_cmpuint (config->d_out, ==, d_in);
+  g_assert_cmpuint (config->d_sae, ==, d_sae);
+  g_assert_cmpuint (config->k, ==, k);
+  g_assert_cmpint (config->sparsity, ==, sparsity);
+}
+
+/* What is told before the start is what the model is after it. */
+static void
+test_config (void)
+{
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (0, 0, 0);
+
+  expect_config (trainer, 0, 4096, 32, SAE_SPARSITY_TOP_K);
+  g_object_set (trainer, "dict-size", 40u, "top-k", 4u, "sparsity",
+      SAE_SPARSITY_BATCH_TOP_K, NULL);
+  expect_config (trainer, 0, 40, 0, SAE_SPARSITY_JUMP_RELU);
+  g_object_set (trainer, "input-size", (guint) D, NULL);
+  g_assert_true (sae_trainer_start (trainer, NULL));
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (SaeModel) model = model_of (trainer);
+    g_autoptr (SaeConfig) config = sae_model_get_config (model);
+    g_autoptr (SaeConfig) told = sae_trainer_get_config (trainer);
+    g_assert_cmpmem (config, sizeof *config, told, sizeof *told);
+    g_object_set (trainer, "sparsity", SAE_SPARSITY_TOP_K, NULL);
+    expect_config (trainer, D, 40, i ? 4 : 0,
+        i ? SAE_SPARSITY_TOP_K : SAE_SPARSITY_JUMP_RELU);
+    g_assert_true (sae_trainer_start (trainer, NULL));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -478,6 +515,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/step/takes-what-is-there", test_step);
   g_test_add_func ("/trainer/state/before-start", test_before_start);
   g_test_add_func ("/trainer/state/started-is-the-seed", test_started);
+  g_test_add_func ("/trainer/state/config-is-the-models", test_config);
   g_test_add_func ("/trainer/state/reset-starts-anew", test_reset);
   g_test_add_func ("/trainer/state/failed-start-keeps-the-run",
       test_failed_start);
