@@ -17,6 +17,7 @@ enum {
   PROP_LOCATION,
   PROP_SEED,
   PROP_N_THREADS,
+  PROP_MODEL_NAME,
   N_PROPS,
 };
 
@@ -54,6 +55,10 @@ gst_sae_choice_set (GstSaeChoice *choice, guint id, const GValue *value)
     case PROP_N_THREADS:
       choice->n_threads = g_value_get_uint (value);
       break;
+    case PROP_MODEL_NAME:
+      g_free (choice->model_name);
+      choice->model_name = g_value_dup_string (value);
+      break;
     default:
       return FALSE;
   }
@@ -90,6 +95,9 @@ gst_sae_choice_get (const GstSaeChoice *choice, guint id, GValue *value)
       break;
     case PROP_N_THREADS:
       g_value_set_uint (value, choice->n_threads);
+      break;
+    case PROP_MODEL_NAME:
+      g_value_set_string (value, choice->model_name);
       break;
     default:
       return FALSE;
@@ -144,6 +152,11 @@ gst_sae_choice_install (GObjectClass *klass)
       g_param_spec_uint ("n-threads", "Threads",
           "Threads for the mathematics (0 = one each processor)", 0, 1024, 0,
           flags));
+  g_object_class_install_property (klass, PROP_MODEL_NAME,
+      g_param_spec_string ("model-name", "Model name",
+          "Live model to run: what a saetrainer or the application publishes "
+          "under this name, the latest version for each buffer",
+          NULL, flags));
   gst_type_mark_as_plugin_api (SAE_TYPE_SPARSITY, 0);
   gst_type_mark_as_plugin_api (SAE_TYPE_TIES, 0);
   return N_PROPS;
@@ -154,12 +167,14 @@ gst_sae_choice_copy (const GstSaeChoice *choice, GstSaeChoice *copy)
 {
   *copy = *choice;
   copy->location = g_strdup (choice->location);
+  copy->model_name = g_strdup (choice->model_name);
 }
 
 void
 gst_sae_choice_clear (GstSaeChoice *choice)
 {
   g_clear_pointer (&choice->location, g_free);
+  g_clear_pointer (&choice->model_name, g_free);
 }
 
 static const gchar *
@@ -170,10 +185,11 @@ nick_of (GType type, gint value)
   return g_enum_get_value (enum_class, value)->value_nick;
 }
 
+/* A live model may not know its own yet. */
 static gboolean
 check_size (const gchar *name, guint wanted, guint has, GError **error)
 {
-  if (!wanted || wanted == has)
+  if (!wanted || !has || wanted == has)
     return TRUE;
   g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
       "%s: set to %u, but the model has %u", name, wanted, has);
@@ -222,23 +238,45 @@ adapt_model (SaeModel *model, const GstSaeChoice *choice, GError **error)
 
   if (has->sparsity != SAE_SPARSITY_TOP_K || (k == has->k && ties == has->ties))
     return sae_model_ref (model);
-  GST_INFO ("%s: the model's top-k is %u, running it with %u", choice->location,
-      has->k, k);
+  GST_DEBUG ("%s: the model's top-k is %u, running it with %u",
+      choice->location ? choice->location : choice->model_name, has->k, k);
   return sae_model_with_top_k (model, k, ties, error);
+}
+
+gboolean
+gst_sae_choice_adapt_config (const GstSaeChoice *choice, SaeConfig *config,
+    GError **error)
+{
+  const SaeConfig *wanted = &choice->wanted;
+
+  if (!check_wanted (choice, config, error))
+    return FALSE;
+  if (config->d_in == 0)
+    config->d_in = config->d_out = wanted->d_in;
+  if (config->sparsity == SAE_SPARSITY_TOP_K && wanted->k)
+    config->k = wanted->k;
+  if (config->sparsity == SAE_SPARSITY_TOP_K && choice->ties_set)
+    config->ties = wanted->ties;
+  return TRUE;
+}
+
+SaeModel *
+gst_sae_choice_adapt (const GstSaeChoice *choice, SaeModel *model,
+    GError **error)
+{
+  g_autoptr (SaeConfig) config = sae_model_get_config (model);
+
+  if (!check_wanted (choice, config, error))
+    return NULL;
+  return adapt_model (model, choice, error);
 }
 
 SaeModel *
 gst_sae_choice_load (const GstSaeChoice *choice, GError **error)
 {
   g_autoptr (SaeModel) model = sae_model_load (choice->location, error);
-  g_autoptr (SaeConfig) config = NULL;
 
-  if (!model)
-    return NULL;
-  config = sae_model_get_config (model);
-  if (!check_wanted (choice, config, error))
-    return NULL;
-  return adapt_model (model, choice, error);
+  return model ? gst_sae_choice_adapt (choice, model, error) : NULL;
 }
 
 gboolean

@@ -15,6 +15,7 @@ typedef struct {
   gboolean ties_set;
   gboolean pre_bias_set;
   gchar *location;
+  gchar *model_name;
   guint64 seed;
   guint n_threads;
 } GstSaeChoice;
@@ -33,6 +34,15 @@ void gst_sae_choice_clear (GstSaeChoice *choice);
 /* Loads the model at the location. Whatever was set must be what it has; only
  * another k and another rule for ties are allowed. (transfer full) */
 SaeModel *gst_sae_choice_load (const GstSaeChoice *choice, GError **error);
+
+/* The same for a model that is there. (transfer full) */
+SaeModel *gst_sae_choice_adapt (const GstSaeChoice *choice, SaeModel *model,
+    GError **error);
+
+/* What a model of @config becomes by that; what is 0 or auto in @config is not
+ * known yet. */
+gboolean gst_sae_choice_adapt_config (const GstSaeChoice *choice,
+    SaeConfig *config, GError **error);
 
 /* What an untrained model is, without a location: d_in is 0 unless set. What
  * was set must not contradict itself. */

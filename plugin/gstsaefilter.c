@@ -6,7 +6,9 @@
 #include "gstsaechoice.h"
 #include "gstsaecodes.h"
 #include "gstsaefloats.h"
+#include "gstsaelive.h"
 #include "gstsaepool.h"
+#include "gstsaestore.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_filter_debug);
 #define GST_CAT_DEFAULT sae_filter_debug
@@ -14,6 +16,10 @@ GST_DEBUG_CATEGORY_STATIC (sae_filter_debug);
 typedef struct {
   /* properties; object lock */
   GstSaeChoice choice;
+
+  SaeModelStore *store; /* object lock; see gstsaestore.h */
+  GstSaeLive live;      /* of model-name */
+  GstSaeChoice started; /* what was chosen in start */
 
   /* set in start, used by the streaming thread */
   SaeModel *model;  /* NULL until the sizes of an untrained one are known */
@@ -36,6 +42,8 @@ typedef struct {
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstSaeFilter, gst_sae_filter,
     GST_TYPE_BASE_TRANSFORM)
 
+static guint prop_model_version; /* set in class_init */
+
 #define PRIVATE(self)                                                          \
   ((GstSaeFilterPrivate *) gst_sae_filter_get_instance_private (self))
 
@@ -57,23 +65,130 @@ gst_sae_filter_get_property (GObject *object, guint id, GValue *value,
 {
   GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (object));
 
+  if (id == prop_model_version) {
+    g_value_set_int64 (value, gst_sae_live_get_number (&priv->live));
+    return;
+  }
   GST_OBJECT_LOCK (object);
   if (!gst_sae_choice_get (&priv->choice, id, value))
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   GST_OBJECT_UNLOCK (object);
 }
 
+/* @model (transfer full) */
+static void
+take_model (GstSaeFilterPrivate *priv, SaeModel *model)
+{
+  g_autoptr (SaeConfig) config = sae_model_get_config (model);
+
+  g_clear_pointer (&priv->model, sae_model_unref);
+  priv->model = model;
+  priv->config = *config;
+}
+
 static gboolean
 load_model (GstSaeFilterPrivate *priv, const GstSaeChoice *choice,
     GError **error)
 {
-  g_autoptr (SaeConfig) config = NULL;
+  SaeModel *model = gst_sae_choice_load (choice, error);
 
-  priv->model = gst_sae_choice_load (choice, error);
-  if (!priv->model)
+  if (model)
+    take_model (priv, model);
+  return model != NULL;
+}
+
+/* --- a live model --------------------------------------------------------- */
+
+static void
+open_live (GstSaeFilter *self, const gchar *name)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+
+  gst_sae_live_open (&priv->live,
+      gst_sae_store_find (GST_ELEMENT (self), &priv->store), name);
+}
+
+/* What caps are made of, in any thread: a live model's sizes may be known by
+ * now, and be others later. */
+static SaeConfig
+current_config (GstSaeFilter *self)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  SaeConfig config;
+
+  if (!gst_sae_live_is_open (&priv->live))
+    return priv->config;
+  if (!gst_sae_live_get_config (&priv->live, &config) ||
+      !gst_sae_choice_adapt_config (&priv->started, &config, NULL))
+    config = (SaeConfig){0};
+  return config;
+}
+
+static gboolean
+is_known (const SaeConfig *config)
+{
+  return config->d_sae > 0 && config->sparsity != SAE_SPARSITY_AUTO;
+}
+
+/* The latest version from now on. One by another rule may need other caps. */
+static gboolean
+read_live_model (GstSaeFilter *self, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  SaeConfig before = priv->config;
+  gboolean changed;
+  SaeModel *model;
+
+  if (!gst_sae_live_read (&priv->live, before.d_in, &changed, error))
     return FALSE;
-  config = sae_model_get_config (priv->model);
-  priv->config = *config;
+  if (!changed)
+    return TRUE;
+  model = gst_sae_choice_adapt (&priv->started, priv->live.version, error);
+  if (!model)
+    return FALSE;
+  take_model (priv, model);
+  if (before.sparsity != priv->config.sparsity ||
+      before.ties != priv->config.ties)
+    gst_base_transform_reconfigure_src (GST_BASE_TRANSFORM (self));
+  return TRUE;
+}
+
+/* For new caps: what the live model is now, or will be. */
+static gboolean
+learn_live_config (GstSaeFilter *self, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  SaeConfig config;
+
+  if (!gst_sae_live_is_open (&priv->live))
+    return TRUE;
+  if (priv->model) /* whose config it stays */
+    return read_live_model (self, error);
+  if (!gst_sae_live_require_config (&priv->live, &config, error) ||
+      !gst_sae_choice_adapt_config (&priv->started, &config, error))
+    return FALSE;
+  priv->config = config;
+  return TRUE;
+}
+
+/* --- state ---------------------------------------------------------------- */
+
+static gboolean
+choose_model (GstSaeFilter *self, const GstSaeChoice *choice, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+
+  if (choice->model_name && choice->location) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "location and model-name: expected one of them, got both, %s and %s",
+        choice->location, choice->model_name);
+    return FALSE;
+  }
+  if (choice->location)
+    return load_model (priv, choice, error);
+  if (!choice->model_name)
+    return gst_sae_choice_untrained (choice, &priv->config, error);
+  open_live (self, choice->model_name);
   return TRUE;
 }
 
@@ -83,25 +198,53 @@ gst_sae_filter_start (GstBaseTransform *trans)
   GstSaeFilter *self = GST_SAE_FILTER (trans);
   GstSaeFilterPrivate *priv = PRIVATE (self);
   GError *error = NULL;
-  GstSaeChoice choice;
-  gboolean ok = TRUE;
 
   GST_OBJECT_LOCK (self);
-  gst_sae_choice_copy (&priv->choice, &choice);
+  gst_sae_choice_copy (&priv->choice, &priv->started);
   GST_OBJECT_UNLOCK (self);
-
-  priv->workspace = sae_workspace_new (choice.n_threads);
-  if (choice.location)
-    ok = load_model (priv, &choice, &error);
-  else
-    ok = gst_sae_choice_untrained (&choice, &priv->config, &error);
-  gst_sae_choice_clear (&choice);
-  if (ok)
+  priv->workspace = sae_workspace_new (priv->started.n_threads);
+  if (choose_model (self, &priv->started, &error))
     return TRUE;
+  gst_sae_choice_clear (&priv->started);
   g_clear_pointer (&priv->workspace, sae_workspace_unref);
   gst_sae_element_post_error (GST_ELEMENT (self), "Cannot load the model",
       error);
   return FALSE;
+}
+
+/* The store is found while nobody streams yet, as GL's elements find theirs. */
+static GstStateChangeReturn
+gst_sae_filter_change_state (GstElement *element, GstStateChange transition)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (element));
+  gboolean live;
+
+  GST_OBJECT_LOCK (element);
+  live = priv->choice.model_name != NULL;
+  GST_OBJECT_UNLOCK (element);
+  if (live && transition == GST_STATE_CHANGE_NULL_TO_READY)
+    sae_model_store_unref (gst_sae_store_find (element, &priv->store));
+  return GST_ELEMENT_CLASS (gst_sae_filter_parent_class)
+      ->change_state (element, transition);
+}
+
+static void
+gst_sae_filter_set_context (GstElement *element, GstContext *context)
+{
+  gst_sae_store_set_context (element,
+      &PRIVATE (GST_SAE_FILTER (element))->store, context);
+  GST_ELEMENT_CLASS (gst_sae_filter_parent_class)
+      ->set_context (element, context);
+}
+
+static gboolean
+gst_sae_filter_query (GstBaseTransform *trans, GstPadDirection direction,
+    GstQuery *query)
+{
+  return gst_sae_store_answer (GST_ELEMENT (trans),
+             &PRIVATE (GST_SAE_FILTER (trans))->store, query) ||
+         GST_BASE_TRANSFORM_CLASS (gst_sae_filter_parent_class)
+             ->query (trans, direction, query);
 }
 
 static void
@@ -121,6 +264,8 @@ gst_sae_filter_stop (GstBaseTransform *trans)
   gst_clear_caps (&priv->refused);
   gst_clear_object (&priv->allocator);
   g_clear_pointer (&priv->model, sae_model_unref);
+  gst_sae_live_close (&priv->live);
+  gst_sae_choice_clear (&priv->started);
   g_clear_pointer (&priv->workspace, sae_workspace_unref);
   gst_sae_reader_close (&priv->reader);
   memset (&priv->config, 0, sizeof priv->config);
@@ -138,6 +283,8 @@ ensure_model (GstSaeFilter *self, GError **error)
 
   if (priv->model)
     return TRUE;
+  if (gst_sae_live_is_open (&priv->live))
+    return read_live_model (self, error);
   GST_OBJECT_LOCK (self);
   seed = priv->choice.seed;
   GST_OBJECT_UNLOCK (self);
@@ -175,8 +322,9 @@ static void
 append_open_forms (GstSaeFilter *self, GstCaps *caps)
 {
   GstSaeTensors forms[GST_SAE_MAX_FORMS];
+  SaeConfig config = current_config (self);
   guint n = GST_SAE_FILTER_GET_CLASS (self)->list_forms (self, &one_row,
-      &PRIVATE (self)->config, forms);
+      &config, forms);
 
   for (guint i = 0; i < n; i++) {
     GstCaps *form = gst_sae_tensors_to_caps (&forms[i]);
@@ -192,8 +340,7 @@ static guint
 list_forms_of_caps (GstSaeFilter *self, const GstCaps *caps,
     GstSaeTensors forms[GST_SAE_MAX_FORMS])
 {
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  SaeConfig config = priv->config;
+  SaeConfig config = current_config (self);
   GstSaeFilterClass *klass = GST_SAE_FILTER_GET_CLASS (self);
   GstSaeTensors in;
 
@@ -236,11 +383,12 @@ static GstCaps *
 list_out_caps (GstSaeFilter *self, const GstCaps *caps)
 {
   GstSaeTensors forms[GST_SAE_MAX_FORMS];
+  SaeConfig config = current_config (self);
   GstCaps *result;
   guint n;
 
-  if (!PRIVATE (self)->workspace) /* not started: the model is not known */
-    return get_template_caps (self, "src");
+  if (!PRIVATE (self)->workspace || !is_known (&config))
+    return get_template_caps (self, "src"); /* the model is not known yet */
   result = gst_caps_new_empty ();
   n = list_forms_of_caps (self, caps, forms);
   if (n == 0)
@@ -284,10 +432,10 @@ gst_sae_filter_accept_caps (GstBaseTransform *trans, GstPadDirection direction,
 static void
 complete_dimensions (GstSaeFilter *self, GstStructure *s)
 {
-  GstSaeFilterPrivate *priv = PRIVATE (self);
   GstSaeTensors forms[GST_SAE_MAX_FORMS];
+  SaeConfig config = current_config (self);
   guint n = GST_SAE_FILTER_GET_CLASS (self)->list_forms (self, &one_row,
-      &priv->config, forms);
+      &config, forms);
 
   for (guint i = 0; i < n; i++) {
     g_autoptr (GstCaps) caps = gst_sae_tensors_to_caps (&forms[i]);
@@ -400,6 +548,21 @@ check_caps (GstSaeFilter *self, GstCaps *in_caps, GstCaps *out_caps,
   return priv->in.n_tensors == 0 || choose_form (self, &priv->in, &form, error);
 }
 
+/* Neighbours downstream may want to know sizes that only a version has. It is
+ * no mistake that there is none yet: the first buffer asks again. */
+static gboolean
+meet_live_model (GstSaeFilter *self, GError **error)
+{
+  g_autoptr (GError) not_yet = NULL;
+
+  if (!gst_sae_live_is_open (&PRIVATE (self)->live) ||
+      PRIVATE (self)->config.d_in == 0)
+    return TRUE;
+  if (!read_live_model (self, &not_yet))
+    GST_INFO_OBJECT (self, "%s", not_yet->message);
+  return TRUE;
+}
+
 /* Caps are sent again with every buffer until they are taken, but reported
  * once. */
 static gboolean
@@ -411,7 +574,9 @@ gst_sae_filter_set_caps (GstBaseTransform *trans, GstCaps *in_caps,
   g_autoptr (GError) error = NULL;
 
   clear_pool (priv);
-  if (check_caps (self, in_caps, out_caps, &error)) {
+  if (learn_live_config (self, &error) &&
+      check_caps (self, in_caps, out_caps, &error) &&
+      meet_live_model (self, &error)) {
     gst_clear_caps (&priv->refused);
     return TRUE;
   }
@@ -513,14 +678,15 @@ static gboolean
 describe_input (GstSaeFilter *self, GstSaeTensors *in, GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstSaeFilterClass *klass = GST_SAE_FILTER_GET_CLASS (self);
 
   *in = priv->in;
   in->n_tensors = priv->reader.n_tensors;
   for (guint i = 0; i < in->n_tensors; i++)
     in->tensors[i] = priv->reader.tensors[i];
-  return GST_SAE_FILTER_GET_CLASS (self)->check (self, in, &priv->config,
-             error) &&
-         ensure_model (self, error);
+  return klass->check (self, in, &priv->config, error) &&
+         (priv->model || (ensure_model (self, error) &&
+                             klass->check (self, in, &priv->config, error)));
 }
 
 /* An output buffer that fits the opened input; empty where that has no rows. */
@@ -626,6 +792,24 @@ gst_sae_filter_transform (GstBaseTransform *trans, GstBuffer *inbuf,
   return GST_FLOW_ERROR;
 }
 
+/* One version for the whole buffer. Before it is looked at, so that other caps
+ * can be agreed on. */
+static GstFlowReturn
+gst_sae_filter_submit_input_buffer (GstBaseTransform *trans,
+    gboolean is_discont, GstBuffer *buffer)
+{
+  GstSaeFilter *self = GST_SAE_FILTER (trans);
+  GError *error = NULL;
+
+  if (!PRIVATE (self)->live.version || read_live_model (self, &error))
+    return GST_BASE_TRANSFORM_CLASS (gst_sae_filter_parent_class)
+        ->submit_input_buffer (trans, is_discont, buffer);
+  gst_buffer_unref (buffer);
+  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot run the model",
+      error);
+  return GST_FLOW_ERROR;
+}
+
 /* Metas say something about the rows, which are the same on both sides. */
 static gboolean
 gst_sae_filter_transform_meta (GstBaseTransform *trans, GstBuffer *outbuf,
@@ -668,6 +852,7 @@ gst_sae_filter_finalize (GObject *object)
   gst_sae_floats_clear (&priv->floats);
   g_free (priv->scratch);
   gst_sae_choice_clear (&priv->choice);
+  g_clear_pointer (&priv->store, sae_model_store_unref);
   G_OBJECT_CLASS (gst_sae_filter_parent_class)->finalize (object);
 }
 
@@ -675,6 +860,7 @@ static void
 gst_sae_filter_class_init (GstSaeFilterClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
 
   GST_DEBUG_CATEGORY_INIT (sae_filter_debug, "saefilter", 0,
@@ -683,8 +869,17 @@ gst_sae_filter_class_init (GstSaeFilterClass *klass)
   object_class->set_property = gst_sae_filter_set_property;
   object_class->get_property = gst_sae_filter_get_property;
   object_class->finalize = gst_sae_filter_finalize;
-  gst_sae_choice_install (object_class);
+  prop_model_version = gst_sae_choice_install (object_class);
+  g_object_class_install_property (object_class, prop_model_version,
+      g_param_spec_int64 ("model-version", "Model version",
+          "Version of the live model that the latest buffer got, from 0 on "
+          "(-1 = none yet)",
+          -1, G_MAXINT64, -1, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 
+  element_class->change_state = gst_sae_filter_change_state;
+  element_class->set_context = gst_sae_filter_set_context;
+
+  trans_class->query = gst_sae_filter_query;
   trans_class->start = gst_sae_filter_start;
   trans_class->stop = gst_sae_filter_stop;
   trans_class->transform_caps = gst_sae_filter_transform_caps;
@@ -693,6 +888,7 @@ gst_sae_filter_class_init (GstSaeFilterClass *klass)
   trans_class->set_caps = gst_sae_filter_set_caps;
   trans_class->decide_allocation = gst_sae_filter_decide_allocation;
   trans_class->prepare_output_buffer = gst_sae_filter_prepare_output_buffer;
+  trans_class->submit_input_buffer = gst_sae_filter_submit_input_buffer;
   trans_class->transform = gst_sae_filter_transform;
   trans_class->transform_meta = gst_sae_filter_transform_meta;
   trans_class->passthrough_on_same_caps = FALSE;
@@ -705,6 +901,7 @@ gst_sae_filter_init (GstSaeFilter *self)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
 
+  gst_sae_live_init (&priv->live, GST_ELEMENT (self));
   gst_sae_reader_init (&priv->reader);
   gst_allocation_params_init (&priv->params);
 }

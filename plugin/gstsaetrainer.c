@@ -28,16 +28,30 @@
  * #GstSaeTrainer:init-location. The actions `save`, `load` and `reset` work
  * while it goes on, and #GstSaeTrainer:frozen switches to measuring only.
  *
+ * With #GstSaeTrainer:model-name the dictionary is published while it is
+ * trained: elements with the same model-name, and the application, read the
+ * latest version. The first one, which is untrained, is there before the first
+ * buffer goes on, the others every #GstSaeTrainer:publish-interval rows, and
+ * the last one before EOS goes on. One element at a time publishes under a
+ * name.
+ *
  * ## Example
  * |[
  * gst-launch-1.0 saesrc location=train.npy epochs=8 shuffle=true !
  *     saetrainer dict-size=6144 top-k=32 location=out/ ! fakesink
+ * ]|
+ * Train, and encode the same stream with the dictionary as it is by then:
+ * |[
+ * gst-launch-1.0 saesrc location=train.npy epochs=8 shuffle=true ! tee name=t
+ *     t. ! queue ! saetrainer model-name=m dict-size=1024 ! fakesink
+ *     t. ! queue ! saeencoder model-name=m ! fakesink
  * ]|
  */
 #include "gstsaetrainerparts.h"
 
 #include "gstsaeclaim.h"
 #include "gstsaecodes.h"
+#include "gstsaestore.h"
 
 GST_DEBUG_CATEGORY (sae_trainer_debug);
 
@@ -103,13 +117,15 @@ gst_sae_trainer_start (GstBaseTransform *trans)
   GError *error = NULL;
 
   forget_run (self);
-  if (!claim_paths (self))
+  if (!gst_sae_trainer_claim_name (self) || !claim_paths (self))
     return FALSE;
   if (gst_sae_trainer_check_settings (self, &error) &&
       gst_sae_trainer_load_initial (self, &error) &&
       gst_sae_trainer_start_checkpoints (self, &error) &&
-      gst_sae_trainer_start_stats (self, &error))
+      gst_sae_trainer_start_stats (self, &error)) {
+    gst_sae_trainer_start_publishing (self);
     return TRUE;
+  }
   gst_sae_trainer_stop_checkpoints (self);
   gst_sae_claim_release_all (GST_ELEMENT (self));
   gst_sae_element_post_error (GST_ELEMENT (self), "Cannot start", error);
@@ -124,6 +140,7 @@ gst_sae_trainer_stop (GstBaseTransform *trans)
 
   gst_sae_trainer_take_last_checkpoint (self);
   gst_sae_trainer_finish (self);
+  gst_sae_trainer_stop_publishing (self);
   gst_sae_trainer_stop_checkpoints (self);
   gst_sae_trainer_post_final_stats_if_due (self);
   gst_sae_trainer_stop_stats (self);
@@ -135,6 +152,43 @@ gst_sae_trainer_stop (GstBaseTransform *trans)
   gst_sae_trainer_take_initial (self, NULL);
   g_mutex_unlock (&self->run_lock);
   return TRUE;
+}
+
+static GstStateChangeReturn
+gst_sae_trainer_change_state (GstElement *element, GstStateChange transition)
+{
+  GstSaeTrainer *self = GST_SAE_TRAINER (element);
+  GstStateChangeReturn result;
+
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY &&
+      !gst_sae_trainer_claim_name (self))
+    return GST_STATE_CHANGE_FAILURE;
+  result = GST_ELEMENT_CLASS (gst_sae_trainer_parent_class)
+               ->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL ||
+      (transition == GST_STATE_CHANGE_NULL_TO_READY &&
+          result == GST_STATE_CHANGE_FAILURE))
+    gst_sae_trainer_leave_name (self);
+  return result;
+}
+
+static void
+gst_sae_trainer_set_context (GstElement *element, GstContext *context)
+{
+  gst_sae_store_set_context (element, &GST_SAE_TRAINER (element)->store,
+      context);
+  GST_ELEMENT_CLASS (gst_sae_trainer_parent_class)
+      ->set_context (element, context);
+}
+
+static gboolean
+gst_sae_trainer_query (GstBaseTransform *trans, GstPadDirection direction,
+    GstQuery *query)
+{
+  return gst_sae_store_answer (GST_ELEMENT (trans),
+             &GST_SAE_TRAINER (trans)->store, query) ||
+         GST_BASE_TRANSFORM_CLASS (gst_sae_trainer_parent_class)
+             ->query (trans, direction, query);
 }
 
 static gboolean
@@ -173,6 +227,7 @@ end_stream (GstSaeTrainer *self)
 {
   gst_sae_trainer_take_last_checkpoint (self);
   gst_sae_trainer_finish (self);
+  gst_sae_trainer_publish (self);
   gst_sae_trainer_wait_for_checkpoints (self);
   gst_sae_trainer_warn_if_untrained (self);
   gst_sae_trainer_post_stats (self, TRUE);
@@ -254,7 +309,10 @@ gst_sae_trainer_finalize (GObject *object)
   g_clear_object (&self->trainer);
   g_clear_pointer (&self->initial, sae_model_unref);
   g_clear_pointer (&self->resume_from, sae_checkpoint_unref);
+  gst_sae_trainer_leave_name (self);
+  g_clear_pointer (&self->store, sae_model_store_unref);
   g_mutex_clear (&self->run_lock);
+  g_mutex_clear (&self->publish_lock);
   gst_sae_reader_clear (&self->reader);
   gst_sae_floats_clear (&self->x);
   gst_sae_floats_clear (&self->target);
@@ -265,6 +323,7 @@ gst_sae_trainer_finalize (GObject *object)
   g_free (self->metadata);
   g_free (self->log_location);
   g_free (self->metrics_location);
+  g_free (self->model_name);
   G_OBJECT_CLASS (gst_sae_trainer_parent_class)->finalize (object);
 }
 
@@ -284,6 +343,8 @@ gst_sae_trainer_class_init (GstSaeTrainerClass *klass)
   gst_sae_trainer_install_properties (object_class);
   gst_sae_trainer_install_actions (G_TYPE_FROM_CLASS (klass));
 
+  element_class->change_state = gst_sae_trainer_change_state;
+  element_class->set_context = gst_sae_trainer_set_context;
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_set_static_metadata (element_class,
@@ -291,6 +352,7 @@ gst_sae_trainer_class_init (GstSaeTrainerClass *klass)
       "Trains a sparse autoencoder on the rows that pass through",
       "The gst-sae developers");
 
+  trans_class->query = gst_sae_trainer_query;
   trans_class->start = gst_sae_trainer_start;
   trans_class->stop = gst_sae_trainer_stop;
   trans_class->accept_caps = gst_sae_trainer_accept_caps;
@@ -306,6 +368,7 @@ gst_sae_trainer_init (GstSaeTrainer *self)
   GstBaseTransform *trans = GST_BASE_TRANSFORM (self);
 
   g_mutex_init (&self->run_lock);
+  g_mutex_init (&self->publish_lock);
   self->trainer = sae_trainer_new (0, 0, 0);
   gst_sae_trainer_init_properties (self);
   gst_sae_reader_init (&self->reader);

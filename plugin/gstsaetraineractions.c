@@ -139,6 +139,8 @@ load (GstSaeTrainer *self, const gchar *path, GError **error)
   g_mutex_lock (&self->run_lock);
   ok = start_from (self, model, path, error);
   g_mutex_unlock (&self->run_lock);
+  if (ok)
+    gst_sae_trainer_publish_anew (self);
   return ok;
 }
 
@@ -176,7 +178,9 @@ on_reset (GstSaeTrainer *self)
   g_mutex_lock (&self->run_lock);
   ok = start_anew (self, &error);
   g_mutex_unlock (&self->run_lock);
-  if (!ok)
+  if (ok)
+    gst_sae_trainer_publish_anew (self);
+  else
     warn (self, "Cannot reset", error);
 }
 

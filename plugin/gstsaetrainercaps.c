@@ -116,7 +116,9 @@ gst_sae_trainer_take_caps (GstSaeTrainer *self, GstEvent *event)
   GstCaps *caps;
 
   gst_event_parse_caps (event, &caps);
-  if (check_caps (self, caps, &error)) {
+  if (check_caps (self, caps, &error) &&
+      (self->tensors.n_tensors == 0 ||
+          gst_sae_trainer_publish_start (self, &error))) {
     gst_clear_caps (&self->refused);
     return TRUE;
   }
@@ -158,6 +160,41 @@ find_total_rows (GstSaeTrainer *self)
   return rows;
 }
 
+/* Needs the run lock. */
+static gboolean
+start_trainer (GstSaeTrainer *self, const GstSaeTold *told, GError **error)
+{
+  g_object_set (self->trainer, "input-size", told->input_size, "output-size",
+      told->output_size, "total-rows", told->total_rows, NULL);
+  if (self->resume_from)
+    return sae_trainer_resume (self->trainer, self->resume_from,
+        self->resume_how, error);
+  if (self->initial)
+    return sae_trainer_start_from (self->trainer, self->initial, error);
+  return sae_trainer_start (self->trainer, error);
+}
+
+/* A start of its own, that leaves nothing behind: that of the run is still to
+ * come, with the length of the stream, which only the first buffer asks for. */
+SaeModel *
+gst_sae_trainer_make_start (GstSaeTrainer *self, guint d_in, GstSaeTold *sizes,
+    GError **error)
+{
+  SaeModel *model = NULL;
+
+  if (self->tensors.n_tensors == 0)
+    reset_told (self);
+  *sizes = self->told;
+  if (sizes->input_size == 0)
+    sizes->input_size = d_in;
+  if (sizes->output_size == 0)
+    sizes->output_size = sizes->input_size;
+  if (start_trainer (self, sizes, error))
+    model = sae_trainer_get_model (self->trainer, error);
+  sae_trainer_reset (self->trainer);
+  return model;
+}
+
 /* Needs the run lock. The first rows are there: everything about the stream is
  * known. */
 static gboolean
@@ -167,15 +204,7 @@ start_run (GstSaeTrainer *self, guint64 total_rows, GError **error)
           error))
     return FALSE;
   self->told.total_rows = total_rows;
-  g_object_set (self->trainer, "input-size", self->told.input_size,
-      "output-size", self->told.output_size, "total-rows", total_rows, NULL);
-  if (self->resume_from)
-    self->started = sae_trainer_resume (self->trainer, self->resume_from,
-        self->resume_how, error);
-  else
-    self->started = self->initial ? sae_trainer_start_from (self->trainer,
-                                        self->initial, error)
-                                  : sae_trainer_start (self->trainer, error);
+  self->started = start_trainer (self, &self->told, error);
   if (self->started)
     gst_sae_trainer_take_initial (self, NULL);
   return self->started;
@@ -210,7 +239,7 @@ gst_sae_trainer_fit_run (GstSaeTrainer *self, GError **error)
   ok = self->started ? check_tensors (self, in->tensors, in->n_tensors, error)
                      : start_run (self, total_rows, error);
   g_mutex_unlock (&self->run_lock);
-  if (!ok)
+  if (!ok || !gst_sae_trainer_publish_start (self, error))
     return FALSE;
   self->n_run = in->n_tensors;
   for (guint i = 0; i < self->n_run; i++)

@@ -160,27 +160,42 @@ gst_sae_trainer_wait_for_checkpoints (GstSaeTrainer *self)
     gst_sae_writer_wait (self->writer);
 }
 
+/* Rows until the next multiple of @interval, at most @n; 0 is no interval. */
+static gsize
+cut (gsize n, guint64 interval, guint64 before)
+{
+  return interval ? (gsize) MIN (n, interval - before % interval) : n;
+}
+
+static gboolean
+is_due (guint64 interval, guint64 before, guint64 after)
+{
+  return interval && after != before && after % interval == 0;
+}
+
 /* At the same row whatever the cut of the buffers: rows are given in pieces
- * that end where a checkpoint is due. While a replay drops rows, none count. */
+ * that end where a checkpoint or a version is due. While a replay drops rows,
+ * none count. */
 gboolean
 gst_sae_trainer_push_piece (GstSaeTrainer *self, const GstSaeTrainerRows *rows,
     gsize at, gsize n, GError **error)
 {
   guint64 interval = self->next_interval;
+  guint64 publish = gst_sae_trainer_get_publish_interval (self);
   gsize end = at + n;
 
   for (gsize piece; at < end; at += piece) {
     guint64 before = sae_trainer_get_received (self->trainer), after;
-    piece = end - at;
-    if (interval)
-      piece = (gsize) MIN (piece, interval - before % interval);
+    piece = cut (cut (end - at, interval, before), publish, before);
     if (!sae_trainer_push_rows (self->trainer, rows->x + at * rows->d_in,
             rows->target ? rows->target + at * rows->d_out : NULL, piece,
             error))
       return FALSE;
     after = sae_trainer_get_received (self->trainer);
-    if (interval && after != before && after % interval == 0)
+    if (is_due (interval, before, after))
       take_checkpoint (self);
+    if (is_due (publish, before, after))
+      gst_sae_trainer_publish (self);
   }
   return TRUE;
 }

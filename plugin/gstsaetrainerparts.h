@@ -11,6 +11,7 @@
 #include "gstsaespan.h"
 #include "gstsaetensors.h"
 #include "gstsaewriter.h"
+#include "sae-model-store.h"
 #include "sae-trainer.h"
 
 G_BEGIN_DECLS
@@ -39,7 +40,22 @@ struct _GstSaeTrainer {
   guint64 checkpoint_interval;
   SaeResume resume;
   guint64 stats_interval;
-  GstSaeTold wanted; /* as set, 0 where nothing was */
+  gchar *model_name;
+  guint64 publish_interval;
+  gint64 model_version; /* last published; -1: none */
+  GstSaeTold wanted;    /* as set, 0 where nothing was */
+  SaeModelStore *store; /* see gstsaestore.h */
+
+  /* publish lock, which is held while a version is made and taken before the
+   * run lock: versions are published in the order in which they are made */
+  GMutex publish_lock;
+  SaeModelClaim *claim;     /* NULL: no name is claimed */
+  gchar *claimed_name;      /* of the claim */
+  gboolean may_publish;     /* from start to stop */
+  gboolean start_published; /* what the run starts from is */
+  GstSaeTold published;     /* sizes of that */
+  guint64 published_steps;  /* of the latest version */
+  gboolean publish_failed;  /* and it was said */
 
   /* Changed under the run lock, so that actions of other threads see a run
    * that has started or one that has not; the streaming thread, which alone
@@ -98,6 +114,11 @@ gchar *gst_sae_trainer_dup_string (GstSaeTrainer *self, gchar *const *field);
 
 /* FALSE once the error is posted; @event stays with the caller. */
 gboolean gst_sae_trainer_take_caps (GstSaeTrainer *self, GstEvent *event);
+/* Makes what a run would start from, data-free, for rows of @d_in where their
+ * width is not known else. Needs the run lock, and that no run has started.
+ * (transfer full) */
+SaeModel *gst_sae_trainer_make_start (GstSaeTrainer *self, guint d_in,
+    GstSaeTold *sizes, GError **error);
 /* What the run will start from; @model (transfer full) (nullable). Needs the
  * run lock. */
 void gst_sae_trainer_take_initial (GstSaeTrainer *self, SaeModel *model);
@@ -137,6 +158,11 @@ gboolean gst_sae_trainer_push_rows (GstSaeTrainer *self, GstBuffer *buffer,
 
 /* What would only be found out when the run is over. */
 gboolean gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error);
+/* "key=value,key=value" into @model (transfer full). (transfer full) */
+SaeModel *gst_sae_trainer_add_metadata (GstSaeTrainer *self, SaeModel *model);
+/* The dictionary as it is now, with its metadata: the run's, or what it will
+ * start from. Any thread. (transfer full) */
+SaeModel *gst_sae_trainer_get_model (GstSaeTrainer *self, GError **error);
 /* Writes the dictionary as it is now; any thread. */
 gboolean gst_sae_trainer_save_to (GstSaeTrainer *self, const gchar *path,
     GError **error);
@@ -167,6 +193,25 @@ gboolean gst_sae_trainer_push_piece (GstSaeTrainer *self,
  * one of the same rows. */
 void gst_sae_trainer_take_last_checkpoint (GstSaeTrainer *self);
 void gst_sae_trainer_wait_for_checkpoints (GstSaeTrainer *self);
+
+/* --- gstsaetrainerpublish.c: the dictionary under a name ------------------ */
+
+/* Claims model-name, for NULL→READY, and again for a start, whose settings may
+ * be others. The error is posted when FALSE. */
+gboolean gst_sae_trainer_claim_name (GstSaeTrainer *self);
+void gst_sae_trainer_leave_name (GstSaeTrainer *self);
+/* From start to stop readers may be given what the run starts from. */
+void gst_sae_trainer_start_publishing (GstSaeTrainer *self);
+void gst_sae_trainer_stop_publishing (GstSaeTrainer *self);
+
+/* Publishes what the run starts from, unless that is done already. */
+gboolean gst_sae_trainer_publish_start (GstSaeTrainer *self, GError **error);
+/* The run starts from something else, now or later. */
+void gst_sae_trainer_publish_anew (GstSaeTrainer *self);
+/* Publishes the dictionary as it is now, unless it is published already. */
+void gst_sae_trainer_publish (GstSaeTrainer *self);
+/* Rows between two versions; 0: none but the first and the last. */
+guint64 gst_sae_trainer_get_publish_interval (GstSaeTrainer *self);
 
 /* --- gstsaetrainerstats.c: messages, log and metrics file ----------------- */
 

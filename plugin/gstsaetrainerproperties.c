@@ -6,6 +6,7 @@
 #include "sae-enum-types.h"
 
 #define DEFAULT_STATS_INTERVAL GST_SECOND
+#define DEFAULT_PUBLISH_INTERVAL 8192
 
 enum {
   PROP_0,
@@ -19,6 +20,9 @@ enum {
   PROP_CHECKPOINT_LOCATION,
   PROP_CHECKPOINT_INTERVAL,
   PROP_RESUME,
+  PROP_MODEL_NAME,
+  PROP_PUBLISH_INTERVAL,
+  PROP_MODEL_VERSION,
   N_OWN_PROPS
 };
 
@@ -123,6 +127,13 @@ gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
     case PROP_STATS_INTERVAL:
       self->stats_interval = g_value_get_uint64 (value);
       break;
+    case PROP_MODEL_NAME:
+      g_free (self->model_name);
+      self->model_name = g_value_dup_string (value);
+      break;
+    case PROP_PUBLISH_INTERVAL:
+      self->publish_interval = g_value_get_uint64 (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -180,6 +191,15 @@ gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
       break;
     case PROP_STATS_INTERVAL:
       g_value_set_uint64 (value, self->stats_interval);
+      break;
+    case PROP_MODEL_NAME:
+      g_value_set_string (value, self->model_name);
+      break;
+    case PROP_PUBLISH_INTERVAL:
+      g_value_set_uint64 (value, self->publish_interval);
+      break;
+    case PROP_MODEL_VERSION:
+      g_value_set_int64 (value, self->model_version);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -252,6 +272,22 @@ gst_sae_trainer_install_properties (GObjectClass *object_class)
           "stream from its start, continue = with what comes next); starts "
           "anew where there is no file",
           SAE_TYPE_RESUME, SAE_RESUME_NO, flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_MODEL_NAME,
+      g_param_spec_string ("model-name", "Model name",
+          "Name to publish the dictionary under while it is trained, for "
+          "elements with the same model-name and for the application",
+          NULL, flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_PUBLISH_INTERVAL,
+      g_param_spec_uint64 ("publish-interval", "Publish interval",
+          "Rows between two versions under model-name (0 = only the first and "
+          "the last)",
+          0, G_MAXUINT64, DEFAULT_PUBLISH_INTERVAL,
+          flags | GST_PARAM_MUTABLE_PLAYING));
+  g_object_class_install_property (object_class, PROP_MODEL_VERSION,
+      g_param_spec_int64 ("model-version", "Model version",
+          "Version that was last published under model-name, from 0 on "
+          "(-1 = none yet)",
+          -1, G_MAXINT64, -1, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
   gst_type_mark_as_plugin_api (SAE_TYPE_RESUME, 0);
   gst_sae_mirror_properties (object_class, N_OWN_PROPS, SAE_TYPE_TRAINER);
 }
@@ -260,4 +296,6 @@ void
 gst_sae_trainer_init_properties (GstSaeTrainer *self)
 {
   self->stats_interval = DEFAULT_STATS_INTERVAL;
+  self->publish_interval = DEFAULT_PUBLISH_INTERVAL;
+  self->model_version = -1;
 }

@@ -8,9 +8,8 @@
 /* What dictionaries are written as. */
 #define LAYOUT "saelens"
 
-/* "key=value,key=value" into the model. */
-static SaeModel *
-add_metadata (GstSaeTrainer *self, SaeModel *model)
+SaeModel *
+gst_sae_trainer_add_metadata (GstSaeTrainer *self, SaeModel *model)
 {
   g_auto (GStrv) pairs = NULL;
 
@@ -31,26 +30,26 @@ add_metadata (GstSaeTrainer *self, SaeModel *model)
   return model;
 }
 
-/* What the run starts from, as long as it has not. (transfer full) */
-static SaeModel *
-get_model (GstSaeTrainer *self, GError **error)
+SaeModel *
+gst_sae_trainer_get_model (GstSaeTrainer *self, GError **error)
 {
   SaeModel *model;
 
   g_mutex_lock (&self->run_lock);
   model = self->initial ? sae_model_ref (self->initial) : NULL;
   g_mutex_unlock (&self->run_lock);
-  return model ? model : sae_trainer_get_model (self->trainer, error);
+  if (!model)
+    model = sae_trainer_get_model (self->trainer, error);
+  return model ? gst_sae_trainer_add_metadata (self, model) : NULL;
 }
 
 gboolean
 gst_sae_trainer_save_to (GstSaeTrainer *self, const gchar *path, GError **error)
 {
-  g_autoptr (SaeModel) model = get_model (self, error);
+  g_autoptr (SaeModel) model = gst_sae_trainer_get_model (self, error);
 
   if (!model)
     return FALSE;
-  model = add_metadata (self, model);
   if (!sae_trainer_save (self->trainer, model, path, error))
     return FALSE;
   GST_INFO_OBJECT (self, "wrote %s", path);
