@@ -192,6 +192,14 @@ set_unknown (SaeModelStore *store, const char *name, GError **error)
       name, *known ? known : "none");
 }
 
+static void
+set_not_yet (const char *name, const Holder *holder, GError **error)
+{
+  g_set_error (error, SAE_ERROR, SAE_ERROR_STATE,
+      "model '%s': %s claims this name and has published no version yet", name,
+      holder->text);
+}
+
 static gboolean
 ask_holder (SaeModelStore *store, const char *name, Holder *holder, guint d_in,
     GError **error)
@@ -203,9 +211,7 @@ ask_holder (SaeModelStore *store, const char *name, Holder *holder, guint d_in,
   pthread_mutex_unlock (&store->lock);
   if (func)
     return func (d_in, holder->user_data, error);
-  g_set_error (error, SAE_ERROR, SAE_ERROR_STATE,
-      "model '%s': %s claims this name and has published no version yet", name,
-      holder->text);
+  set_not_yet (name, holder, error);
   return FALSE;
 }
 
@@ -240,7 +246,9 @@ sae_model_store_request (SaeModelStore *store, const char *name, guint d_in,
     g_clear_pointer (&model, sae_model_unref);
     model = look (store, name, &number, &later);
   }
-  if (!model)
+  if (!model && later)
+    set_not_yet (name, later, error);
+  else if (!model)
     set_unknown (store, name, error); /* or no more */
   else if (version)
     *version = number;
