@@ -8,10 +8,18 @@
  * the same model: pairs (indices in any order; equal ones add up) or dense.
  * Indices that the dictionary does not have fail the buffer.
  *
+ * With #GstSaeDecoder:model-name it runs a live model, as saeencoder does.
+ *
  * ## Example
  * |[
  * gst-launch-1.0 saesrc location=heldout.npy ! saeencoder location=out/ !
  *     saedecoder location=out/ ! saenpyenc ! filesink location=xhat.npy
+ * ]|
+ * With the dictionary that is being trained before it:
+ * |[
+ * gst-launch-1.0 saesrc location=train.npy !
+ *     saetrainer model-name=m dict-size=1024 ! saeencoder model-name=m !
+ *     saedecoder model-name=m ! saenpyenc ! filesink location=xhat.npy
  * ]|
  */
 #include "gstsaedecoder.h"

@@ -9,10 +9,21 @@
  * their timestamps, flags and metas; outer dimensions are kept too. The codes
  * of a row do not depend on how the stream is cut into buffers.
  *
+ * The dictionary is that of #GstSaeEncoder:location, or with
+ * #GstSaeEncoder:model-name a live one, which a saetrainer or the application
+ * publishes: each buffer gets the latest version.
+ *
  * ## Example
  * |[
  * gst-launch-1.0 saesrc location=heldout.npy ! saeencoder location=out/ !
  *     saedecoder location=out/ ! saenpyenc ! filesink location=xhat.npy
+ * ]|
+ * With the dictionary that is being trained on the same stream:
+ * |[
+ * gst-launch-1.0 saesrc location=train.npy ! tee name=t
+ *     t. ! queue ! saetrainer model-name=m dict-size=1024 ! fakesink
+ *     t. ! queue ! saeencoder model-name=m ! saenpyenc tensor=1 !
+ *     filesink location=values.npy
  * ]|
  */
 #include "gstsaeencoder.h"
