@@ -196,6 +196,20 @@ check_size (const gchar *name, guint wanted, guint has, GError **error)
   return FALSE;
 }
 
+static gboolean
+check_pre_bias (const GstSaeChoice *choice, const SaeConfig *has,
+    GError **error)
+{
+  const SaeConfig *wanted = &choice->wanted;
+
+  if (!choice->pre_bias_set || !wanted->pre_bias == !has->pre_bias)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "pre-bias: set to %s, but the model has %s",
+      wanted->pre_bias ? "true" : "false", has->pre_bias ? "true" : "false");
+  return FALSE;
+}
+
 /* What was set must be what the model has. */
 static gboolean
 check_wanted (const GstSaeChoice *choice, const SaeConfig *has, GError **error)
@@ -212,19 +226,16 @@ check_wanted (const GstSaeChoice *choice, const SaeConfig *has, GError **error)
         nick_of (SAE_TYPE_SPARSITY, has->sparsity));
     return FALSE;
   }
+  if (has->sparsity == SAE_SPARSITY_GROUP_MAX)
+    return check_size ("top-k", wanted->k, has->k, error) &&
+           check_pre_bias (choice, has, error);
   if (wanted->k && has->sparsity != SAE_SPARSITY_TOP_K) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
         "top-k: set to %u, but the model is %s", wanted->k,
         nick_of (SAE_TYPE_SPARSITY, has->sparsity));
     return FALSE;
   }
-  if (choice->pre_bias_set && !wanted->pre_bias != !has->pre_bias) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "pre-bias: set to %s, but the model has %s",
-        wanted->pre_bias ? "true" : "false", has->pre_bias ? "true" : "false");
-    return FALSE;
-  }
-  return TRUE;
+  return check_pre_bias (choice, has, error);
 }
 
 /* Another k or another rule for ties is allowed on a loaded model. */
@@ -279,6 +290,12 @@ gst_sae_choice_load (const GstSaeChoice *choice, GError **error)
   return model ? gst_sae_choice_adapt (choice, model, error) : NULL;
 }
 
+static gboolean
+has_k (SaeSparsity sparsity)
+{
+  return sparsity == SAE_SPARSITY_TOP_K || sparsity == SAE_SPARSITY_GROUP_MAX;
+}
+
 gboolean
 gst_sae_choice_untrained (const GstSaeChoice *choice, SaeConfig *config,
     GError **error)
@@ -288,9 +305,9 @@ gst_sae_choice_untrained (const GstSaeChoice *choice, SaeConfig *config,
     config->d_sae = DEFAULT_DICT_SIZE;
   if (config->sparsity == SAE_SPARSITY_AUTO)
     config->sparsity = SAE_SPARSITY_TOP_K;
-  if (config->sparsity == SAE_SPARSITY_TOP_K && config->k == 0)
+  if (has_k (config->sparsity) && config->k == 0)
     config->k = MIN (DEFAULT_TOP_K, config->d_sae);
-  if (config->sparsity == SAE_SPARSITY_TOP_K || config->k == 0)
+  if (has_k (config->sparsity) || config->k == 0)
     return TRUE;
   g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
       "top-k: set to %u, but sparsity is set to %s", config->k,

@@ -10,6 +10,7 @@ gst_sae_codes_format_get_type (void)
       {GST_SAE_CODES_PAIRS, "Index and value of the active latents (top-k)",
           "pairs"},
       {GST_SAE_CODES_DENSE, "All latents, 0 where inactive", "dense"},
+      {GST_SAE_CODES_SPARSE, "The active latents as a sparse tensor", "sparse"},
       {0, NULL, NULL},
   };
 
@@ -30,8 +31,9 @@ gst_sae_caps_are_tensors (const GstCaps *caps)
 gboolean
 gst_sae_codes_can_be_pairs (const SaeConfig *config)
 {
-  return config->sparsity == SAE_SPARSITY_TOP_K &&
-         config->ties == SAE_TIES_LOWEST_INDEX;
+  return config->sparsity == SAE_SPARSITY_GROUP_MAX ||
+         (config->sparsity == SAE_SPARSITY_TOP_K &&
+             config->ties == SAE_TIES_LOWEST_INDEX);
 }
 
 GstSaeTensor
@@ -65,6 +67,21 @@ gst_sae_codes_describe_dense (const GstSaeTensor *rows, const SaeConfig *config,
   codes->n_tensors = 1;
   codes->tensors[0] =
       gst_sae_tensor_with_width (rows, GST_SAE_FLOAT32, config->d_sae);
+}
+
+void
+gst_sae_codes_describe_sparse (const GstSaeTensor *rows,
+    const SaeConfig *config, GstSaeTensors *codes)
+{
+  gst_sae_codes_describe_dense (rows, config, codes);
+  codes->format = GST_SAE_FORMAT_SPARSE;
+}
+
+gboolean
+gst_sae_codes_can_be_sparse (gsize n_rows, guint d_sae)
+{
+  return n_rows <= GST_SAE_SPARSE_MAX_ROWS &&
+         (guint64) n_rows * d_sae <= GST_SAE_SPARSE_MAX_ELEMENTS;
 }
 
 gboolean

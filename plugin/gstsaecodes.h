@@ -15,11 +15,14 @@ G_BEGIN_DECLS
  *   latents, k slots a row, indices ascending, unused slots 0 at the end;
  *   top-k only
  * @GST_SAE_CODES_DENSE: all latents (float32), 0 where inactive
+ * @GST_SAE_CODES_SPARSE: the active latents as a sparse tensor: a header, their
+ *   values (float32), then their places row · d_sae + i (uint32), ascending
  */
 typedef enum {
   GST_SAE_CODES_AUTO,
   GST_SAE_CODES_PAIRS,
   GST_SAE_CODES_DENSE,
+  GST_SAE_CODES_SPARSE,
 } GstSaeCodesFormat;
 
 #define GST_TYPE_SAE_CODES_FORMAT (gst_sae_codes_format_get_type ())
@@ -43,7 +46,9 @@ GType gst_sae_codes_format_get_type (void);
   "other/tensors, format=(string)static, num_tensors=(int)2, "                 \
   "types=(string)\"uint32,float32\"; "                                         \
   "other/tensors, format=(string)static, num_tensors=(int)1, "                 \
-  "types=(string)float32"
+  "types=(string)float32; "                                                    \
+  "other/tensors, format=(string)sparse; "                                     \
+  "other/tensors, format=(string)flexible"
 
 /* Whether @caps are tensors of any kind: what an element should look at, if
  * only to say why it cannot use them. */
@@ -57,6 +62,11 @@ void gst_sae_codes_describe_pairs (const GstSaeTensor *rows,
     const SaeConfig *config, GstSaeTensors *codes);
 void gst_sae_codes_describe_dense (const GstSaeTensor *rows,
     const SaeConfig *config, GstSaeTensors *codes);
+void gst_sae_codes_describe_sparse (const GstSaeTensor *rows,
+    const SaeConfig *config, GstSaeTensors *codes);
+
+/* Whether a flat index has room for every latent of @n_rows rows. */
+gboolean gst_sae_codes_can_be_sparse (gsize n_rows, guint d_sae);
 
 /* Whether tensors are pairs or dense codes. */
 gboolean gst_sae_codes_are_pairs (const GstSaeTensors *codes);

@@ -5,9 +5,13 @@
  * @short_description: activations to sparse latents
  *
  * Encodes each row of activations with a sparse autoencoder and sends its
- * codes: pairs of index and value for top-k models, else dense. Rows keep
- * their timestamps, flags and metas; outer dimensions are kept too. The codes
- * of a row do not depend on how the stream is cut into buffers.
+ * codes in the smallest form that downstream takes: pairs of index and value
+ * (top-k models), a sparse tensor, or dense. Where downstream takes flexible
+ * tensors only, pairs or dense go behind headers. Rows keep their timestamps,
+ * flags and metas; outer dimensions are kept too. The codes of a row do not
+ * depend on how the stream is cut into buffers. A model that normalises rows
+ * leaves what it took from them on the buffer (GstSaeRowMeta), where saedecoder
+ * looks for it.
  *
  * The dictionary is that of #GstSaeEncoder:location, or with
  * #GstSaeEncoder:model-name a live one, which a saetrainer or the application
@@ -31,6 +35,7 @@
 #include <string.h>
 
 #include "gstsaecodes.h"
+#include "gstsaerowmeta.h"
 #include "sae-enum-types.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_encoder_debug);
@@ -39,11 +44,20 @@ GST_DEBUG_CATEGORY_STATIC (sae_encoder_debug);
 /* What becomes of rows with a NaN or an infinity. */
 typedef enum { ON_NONFINITE_ERROR, ON_NONFINITE_ZERO } OnNonfinite;
 
+/* latents of one buffer, as compressed rows in the workspace */
+typedef struct {
+  gsize n_rows;
+  const gsize *offsets;
+  const guint32 *indices;
+  const float *values;
+} Latents;
+
 struct _GstSaeEncoder {
   GstSaeFilter parent;
   GstSaeCodesFormat codes_format; /* object lock */
   OnNonfinite on_nonfinite;       /* object lock */
   guint64 nonfinite_rows;         /* object lock */
+  Latents latents;                /* streaming thread; of the buffer at work */
 };
 
 enum { PROP_0, PROP_CODES_FORMAT, PROP_ON_NONFINITE, PROP_NONFINITE_ROWS };
@@ -185,20 +199,44 @@ gst_sae_encoder_check (GstSaeFilter *filter, const GstSaeTensors *in,
   return FALSE;
 }
 
-/* Pairs are also described where the model cannot have them but they were
- * asked for: the check says so. */
+static gboolean
+offers_sparse (GstSaeCodesFormat wanted, const GstSaeTensor *rows, guint d_sae)
+{
+  gsize n_rows;
+
+  if (wanted == GST_SAE_CODES_SPARSE)
+    return TRUE;
+  return wanted == GST_SAE_CODES_AUTO &&
+         gst_sae_tensor_n_rows (rows, &n_rows) &&
+         gst_sae_codes_can_be_sparse (n_rows, d_sae);
+}
+
+/* In order of their bytes, and those that need a header before each tensor
+ * last. Pairs are also described where the model cannot have them but they
+ * were asked for: the check says so. */
 static guint
 gst_sae_encoder_list_forms (GstSaeFilter *filter, const GstSaeTensors *in,
     const SaeConfig *config, GstSaeTensors forms[GST_SAE_MAX_FORMS])
 {
   GstSaeCodesFormat wanted = get_codes_format (GST_SAE_ENCODER (filter));
+  const GstSaeTensor *rows = &in->tensors[0];
+  gboolean dense =
+      wanted == GST_SAE_CODES_DENSE || wanted == GST_SAE_CODES_AUTO;
+  gboolean pairs =
+      wanted == GST_SAE_CODES_PAIRS ||
+      (wanted == GST_SAE_CODES_AUTO && gst_sae_codes_can_be_pairs (config));
   guint n = 0;
 
-  if (wanted == GST_SAE_CODES_PAIRS ||
-      (wanted == GST_SAE_CODES_AUTO && gst_sae_codes_can_be_pairs (config)))
-    gst_sae_codes_describe_pairs (&in->tensors[0], config, &forms[n++]);
-  if (wanted != GST_SAE_CODES_PAIRS)
-    gst_sae_codes_describe_dense (&in->tensors[0], config, &forms[n++]);
+  if (pairs)
+    gst_sae_codes_describe_pairs (rows, config, &forms[n++]);
+  if (offers_sparse (wanted, rows, config->d_sae))
+    gst_sae_codes_describe_sparse (rows, config, &forms[n++]);
+  if (dense)
+    gst_sae_codes_describe_dense (rows, config, &forms[n++]);
+  if (pairs || dense) {
+    forms[n] = pairs ? forms[0] : forms[n - 1];
+    forms[n++].format = GST_SAE_FORMAT_FLEXIBLE;
+  }
   for (guint i = 0; i < n; i++) {
     forms[i].fps_n = in->fps_n;
     forms[i].fps_d = in->fps_d;
@@ -206,13 +244,7 @@ gst_sae_encoder_list_forms (GstSaeFilter *filter, const GstSaeTensors *in,
   return n;
 }
 
-/* latents of one buffer, as compressed rows */
-typedef struct {
-  gsize n_rows;
-  const gsize *offsets;
-  const guint32 *indices;
-  const float *values;
-} Latents;
+/* --- writing ------------------------------------------------------------- */
 
 static void
 write_pairs (const Latents *latents, gsize k, guint32 *indices, float *values)
@@ -236,33 +268,108 @@ write_dense (const Latents *latents, gsize d_sae, float *codes)
       codes[latents->indices[p]] = latents->values[p];
 }
 
+/* What the model took from each row goes with the codes. */
+static gboolean
+attach_norms (const GstSaeJob *job, GError **error)
+{
+  gsize n_rows;
+  const float *norms = sae_workspace_get_row_norms (job->workspace, &n_rows);
+
+  if (gst_sae_row_meta_set (job->outbuf, norms, n_rows))
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+      "no memory for mean and scale of %" G_GSIZE_FORMAT " rows", n_rows);
+  return FALSE;
+}
+
+/* The values, then their places; d_sae and rows were found to leave room. */
+static void
+write_sparse (const Latents *latents, guint d_sae, guint8 *data)
+{
+  gsize nnz = latents->offsets[latents->n_rows];
+  float *values = (float *) data;
+  guint32 *flat = (guint32 *) data + nnz;
+
+  if (nnz > 0)
+    memcpy (values, latents->values, nnz * sizeof *values);
+  for (gsize r = 0; r < latents->n_rows; r++)
+    for (gsize p = latents->offsets[r]; p < latents->offsets[r + 1]; p++)
+      flat[p] = (guint32) r * d_sae + latents->indices[p];
+}
+
+static gboolean
+encode (GstSaeEncoder *self, const GstSaeJob *job, GError **error)
+{
+  const float *x =
+      gst_sae_filter_get_floats (GST_SAE_FILTER (self), job->in, 0, error);
+  Latents *latents = &self->latents;
+  gboolean zero;
+
+  if (!x)
+    return FALSE;
+  latents->n_rows = job->in->n_rows[0];
+  GST_OBJECT_LOCK (self);
+  zero = self->on_nonfinite == ON_NONFINITE_ZERO;
+  GST_OBJECT_UNLOCK (self);
+  sae_workspace_set_zero_nonfinite (job->workspace, zero);
+  if (!sae_model_encode_rows (job->model, job->workspace, x, latents->n_rows,
+          &latents->offsets, &latents->indices, &latents->values, error))
+    return FALSE;
+  GST_OBJECT_LOCK (self);
+  self->nonfinite_rows = sae_workspace_get_n_nonfinite (job->workspace);
+  GST_OBJECT_UNLOCK (self);
+  return TRUE;
+}
+
+static gboolean
+gst_sae_encoder_measure (GstSaeFilter *filter, const GstSaeJob *job,
+    guint32 *nnz, GError **error)
+{
+  GstSaeEncoder *self = GST_SAE_ENCODER (filter);
+  guint d_sae = sae_model_get_d_sae (job->model);
+  gsize n;
+
+  if (!gst_sae_codes_can_be_sparse (job->in->n_rows[0], d_sae)) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "sparse codes: expected at most %u rows and 2^32 elements in a buffer, "
+        "got %" G_GSIZE_FORMAT " rows of %u (dict-size)",
+        GST_SAE_SPARSE_MAX_ROWS, job->in->n_rows[0], d_sae);
+    return FALSE;
+  }
+  if (!encode (self, job, error))
+    return FALSE;
+  n = self->latents.offsets[self->latents.n_rows];
+  if (n > G_MAXUINT32) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "sparse codes: expected fewer than 2^32 values in a buffer, got "
+        "%" G_GSIZE_FORMAT,
+        n);
+    return FALSE;
+  }
+  *nnz = (guint32) n;
+  return TRUE;
+}
+
 static gboolean
 gst_sae_encoder_process (GstSaeFilter *filter, const GstSaeJob *job,
     GError **error)
 {
   GstSaeEncoder *self = GST_SAE_ENCODER (filter);
-  const float *x = gst_sae_filter_get_floats (filter, job->in, 0, error);
-  Latents latents = {.n_rows = job->in->n_rows[0]};
-  gboolean zero;
+  gboolean sparse = job->form->format == GST_SAE_FORMAT_SPARSE;
+  guint8 *first = gst_sae_job_get_output (job, 0);
 
-  if (!x)
+  if (!sparse && !encode (self, job, error))
     return FALSE;
-  GST_OBJECT_LOCK (self);
-  zero = self->on_nonfinite == ON_NONFINITE_ZERO;
-  GST_OBJECT_UNLOCK (self);
-  sae_workspace_set_zero_nonfinite (job->workspace, zero);
-  if (!sae_model_encode_rows (job->model, job->workspace, x, latents.n_rows,
-          &latents.offsets, &latents.indices, &latents.values, error))
+  if (!attach_norms (job, error))
     return FALSE;
-  GST_OBJECT_LOCK (self);
-  self->nonfinite_rows = sae_workspace_get_n_nonfinite (job->workspace);
-  GST_OBJECT_UNLOCK (self);
-  if (gst_sae_codes_are_pairs (job->form))
-    write_pairs (&latents, sae_model_get_k (job->model),
-        (guint32 *) job->out[0].data, (float *) job->out[1].data);
+  if (sparse)
+    write_sparse (&self->latents, sae_model_get_d_sae (job->model), first);
+  else if (gst_sae_codes_are_pairs (job->form))
+    write_pairs (&self->latents, sae_model_get_k (job->model),
+        (guint32 *) first, (float *) gst_sae_job_get_output (job, 1));
   else
-    write_dense (&latents, sae_model_get_d_sae (job->model),
-        (float *) job->out[0].data);
+    write_dense (&self->latents, sae_model_get_d_sae (job->model),
+        (float *) first);
   return TRUE;
 }
 
@@ -282,8 +389,8 @@ gst_sae_encoder_class_init (GstSaeEncoderClass *klass)
   object_class->get_property = gst_sae_encoder_get_property;
   g_object_class_install_property (object_class, PROP_CODES_FORMAT,
       g_param_spec_enum ("codes-format", "Format of codes",
-          "How latents are written (auto = pairs for top-k where downstream "
-          "takes them, else dense)",
+          "How latents are written (auto = the first that downstream takes of "
+          "pairs for top-k, sparse, dense)",
           GST_TYPE_SAE_CODES_FORMAT, GST_SAE_CODES_AUTO,
           flags | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (object_class, PROP_ON_NONFINITE,
@@ -304,6 +411,7 @@ gst_sae_encoder_class_init (GstSaeEncoderClass *klass)
 
   filter_class->check = gst_sae_encoder_check;
   filter_class->list_forms = gst_sae_encoder_list_forms;
+  filter_class->measure = gst_sae_encoder_measure;
   filter_class->process = gst_sae_encoder_process;
 
   gst_type_mark_as_plugin_api (GST_TYPE_SAE_CODES_FORMAT, 0);

@@ -8,6 +8,7 @@
 #include "gstsaefloats.h"
 #include "gstsaelive.h"
 #include "gstsaepool.h"
+#include "gstsaerowmeta.h"
 #include "gstsaestore.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_filter_debug);
@@ -31,6 +32,8 @@ typedef struct {
   GstSaeTensors out;   /* of the source caps */
   GstCaps *refused;    /* sink caps that were last reported as an error */
   GstBufferPool *pool; /* for buffers of out; NULL when they changed */
+  gsize room[GST_SAE_MAX_TENSORS]; /* of each memory of the pool's buffers */
+  guint32 nnz;                     /* of the buffer at work, when sparse */
   GstAllocator *allocator;
   GstAllocationParams params;
   GstSaeReader reader;
@@ -360,6 +363,10 @@ append_variants (GstCaps *caps, const GstSaeTensors *form)
 {
   guint rank = 2;
 
+  if (form->format != GST_SAE_FORMAT_STATIC) { /* caps tell no dimensions */
+    gst_caps_append (caps, gst_sae_tensors_to_caps (form));
+    return;
+  }
   for (guint i = 0; i < form->n_tensors; i++)
     rank = MAX (rank, form->tensors[i].rank);
   for (guint padded = rank; padded <= MAX (rank, MAX_PADDED_RANK); padded++) {
@@ -477,7 +484,8 @@ gst_sae_filter_fixate_caps (GstBaseTransform *trans, GstPadDirection direction,
   if (gst_caps_is_empty (othercaps))
     return othercaps;
   s = gst_caps_get_structure (othercaps, 0);
-  if (!gst_structure_has_field (s, "dimensions"))
+  if (g_strcmp0 (gst_structure_get_string (s, "format"), "static") == 0 &&
+      !gst_structure_has_field (s, "dimensions"))
     complete_dimensions (self, s);
   if (!gst_structure_has_field (s, "framerate") &&
       gst_sae_tensors_from_caps (&in, caps, NULL))
@@ -508,7 +516,17 @@ same_tensors (const GstSaeTensors *a, const GstSaeTensors *b)
   return TRUE;
 }
 
-/* The form of @in that has the types that were negotiated. */
+/* Whether @form is what was negotiated but for the number of rows: caps of
+ * flexible and sparse tensors tell no more than that they are. */
+static gboolean
+is_negotiated (const GstSaeTensors *form, const GstSaeTensors *out)
+{
+  if (form->format != GST_SAE_FORMAT_STATIC)
+    return form->format == out->format;
+  return same_types (form, out);
+}
+
+/* The form of @in that was negotiated. */
 static gboolean
 choose_form (GstSaeFilter *self, const GstSaeTensors *in, GstSaeTensors *form,
     GError **error)
@@ -519,15 +537,26 @@ choose_form (GstSaeFilter *self, const GstSaeTensors *in, GstSaeTensors *form,
       &priv->config, forms);
 
   for (guint i = 0; i < n; i++)
-    if (same_types (&forms[i], &priv->out)) {
+    if (is_negotiated (&forms[i], &priv->out)) {
       *form = forms[i];
       form->fps_n = priv->in.fps_n;
       form->fps_d = priv->in.fps_d;
       return TRUE;
     }
   g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-      "these tensors cannot become %u tensors of the types negotiated",
-      priv->out.n_tensors);
+      "these tensors cannot become the %u %s tensors negotiated",
+      priv->out.n_tensors, gst_sae_format_name (priv->out.format));
+  return FALSE;
+}
+
+static gboolean
+check_in_format (GstSaeFilter *self, const GstSaeTensors *in, GError **error)
+{
+  if (in->format != GST_SAE_FORMAT_SPARSE ||
+      GST_SAE_FILTER_GET_CLASS (self)->reads_sparse)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "tensors: expected format static or flexible, got sparse");
   return FALSE;
 }
 
@@ -541,6 +570,7 @@ check_caps (GstSaeFilter *self, GstCaps *in_caps, GstCaps *out_caps,
   GstSaeTensors form;
 
   if (!gst_sae_tensors_from_caps (&priv->in, in_caps, error) ||
+      !check_in_format (self, &priv->in, error) ||
       (priv->in.n_tensors > 0 &&
           !klass->check (self, &priv->in, &priv->config, error)) ||
       !gst_sae_tensors_from_caps (&priv->out, out_caps, error))
@@ -651,26 +681,79 @@ change_form (GstSaeFilter *self, const GstSaeTensors *form, GError **error)
   return TRUE;
 }
 
+/* Bytes of each memory of the output, headers included. */
 static gboolean
-ensure_pool (GstSaeFilter *self, GError **error)
+measure_output (const GstSaeTensors *out, guint32 nnz, gsize *sizes,
+    GError **error)
 {
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  gsize sizes[GST_SAE_MAX_TENSORS];
+  gsize header = out->format == GST_SAE_FORMAT_STATIC ? 0 : GST_SAE_HEADER_SIZE;
 
-  if (priv->pool)
-    return TRUE;
-  for (guint i = 0; i < priv->out.n_tensors; i++)
-    if (!gst_sae_tensor_size (&priv->out.tensors[i], &sizes[i])) {
+  for (guint i = 0; i < out->n_tensors; i++) {
+    gboolean fits = TRUE;
+    if (out->format == GST_SAE_FORMAT_SPARSE)
+      sizes[i] = nnz * (sizeof (float) + sizeof (guint32));
+    else
+      fits = gst_sae_tensor_size (&out->tensors[i], &sizes[i]);
+    if (!fits || sizes[i] > G_MAXSSIZE / 4) {
       g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
           "tensor %u of the output is larger than memory", i);
       return FALSE;
     }
-  priv->pool = gst_sae_pool_new (sizes, priv->out.n_tensors, priv->allocator,
-      &priv->params);
+    sizes[i] += header;
+  }
+  return TRUE;
+}
+
+static gsize
+round_up (gsize size)
+{
+  gsize power = 1;
+
+  while (power < size)
+    power *= 2;
+  return power;
+}
+
+/* Room for memories of @sizes. That of flexible and sparse ones, which may be
+ * of another size each time, grows to what was ever needed. */
+static gboolean
+ensure_pool (GstSaeFilter *self, const gsize *sizes, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  gboolean exact = priv->out.format == GST_SAE_FORMAT_STATIC;
+  guint n = priv->out.n_tensors;
+  gboolean enough = priv->pool != NULL;
+
+  for (guint i = 0; i < n; i++)
+    enough = enough && sizes[i] <= priv->room[i];
+  if (enough)
+    return TRUE;
+  for (guint i = 0; i < n; i++)
+    priv->room[i] =
+        exact ? sizes[i]
+              : MAX (round_up (sizes[i]), priv->pool ? priv->room[i] : 0);
+  clear_pool (priv);
+  priv->pool = gst_sae_pool_new (priv->room, n, priv->allocator, &priv->params);
   if (!priv->pool)
     g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
         "no buffer pool for the output");
   return priv->pool != NULL;
+}
+
+/* A buffer of the pool, its memories cut to @sizes; the pool makes them whole
+ * again. */
+static GstFlowReturn
+acquire_sized (GstSaeFilter *self, const gsize *sizes, GstBuffer **buffer)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstFlowReturn flow =
+      gst_buffer_pool_acquire_buffer (priv->pool, buffer, NULL);
+
+  if (flow == GST_FLOW_OK)
+    for (guint i = 0; i < priv->out.n_tensors; i++)
+      if (sizes[i] != priv->room[i])
+        gst_memory_resize (gst_buffer_peek_memory (*buffer, i), 0, sizes[i]);
+  return flow;
 }
 
 /* The opened input as tensors, checked against the model. */
@@ -689,11 +772,52 @@ describe_input (GstSaeFilter *self, GstSaeTensors *in, GError **error)
                              klass->check (self, in, &priv->config, error)));
 }
 
-/* An output buffer that fits the opened input; empty where that has no rows. */
-static GstFlowReturn
-acquire_output (GstSaeFilter *self, GstBuffer **outbuf, GError **error)
+/* Caps that tell no dimensions stand whatever these are. */
+static gboolean
+take_form (GstSaeFilter *self, const GstSaeTensors *form, GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
+
+  if (form->format == GST_SAE_FORMAT_STATIC)
+    return same_tensors (form, &priv->out) || change_form (self, form, error);
+  priv->out = *form;
+  return TRUE;
+}
+
+static GstSaeJob
+make_job (GstSaeFilterPrivate *priv, GstMapInfo *out)
+{
+  return (GstSaeJob){
+      .model = priv->model,
+      .workspace = priv->workspace,
+      .in = &priv->reader,
+      .form = &priv->out,
+      .out = out,
+  };
+}
+
+/* The number of values of sparse output, which must be there before its
+ * buffer is. */
+static gboolean
+measure_codes (GstSaeFilter *self, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstSaeJob job = make_job (priv, NULL);
+
+  priv->nnz = 0;
+  return priv->out.format != GST_SAE_FORMAT_SPARSE ||
+         GST_SAE_FILTER_GET_CLASS (self)->measure (self, &job, &priv->nnz,
+             error);
+}
+
+/* An output buffer that fits the opened input; empty where that has no rows.
+ * @failed is what cannot be done when it fails. */
+static GstFlowReturn
+acquire_output (GstSaeFilter *self, GstBuffer **outbuf, const gchar **failed,
+    GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  gsize sizes[GST_SAE_MAX_TENSORS];
   GstSaeTensors in, form;
 
   if (!has_rows (&priv->reader)) {
@@ -704,11 +828,67 @@ acquire_output (GstSaeFilter *self, GstBuffer **outbuf, GError **error)
     return GST_FLOW_ERROR;
   if (!choose_form (self, &in, &form, error))
     return GST_FLOW_ERROR;
+  if (!take_form (self, &form, error))
+    return GST_FLOW_NOT_NEGOTIATED;
+  *failed = "Cannot process the buffer";
+  if (!measure_codes (self, error) ||
+      !measure_output (&priv->out, priv->nnz, sizes, error) ||
+      !ensure_pool (self, sizes, error))
+    return GST_FLOW_ERROR;
+  return acquire_sized (self, sizes, outbuf);
+}
+
+/* Caps that follow the opened input, where they tell its rows. */
+static GstFlowReturn
+follow_input (GstSaeFilter *self, GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstSaeTensors in, form;
+
+  if (!has_rows (&priv->reader))
+    return GST_FLOW_OK;
+  if (!describe_input (self, &in, error))
+    return GST_FLOW_ERROR;
+  if (in.format != GST_SAE_FORMAT_STATIC)
+    return GST_FLOW_OK;
+  if (!choose_form (self, &in, &form, error))
+    return GST_FLOW_ERROR;
   if (!same_tensors (&form, &priv->out) && !change_form (self, &form, error))
     return GST_FLOW_NOT_NEGOTIATED;
-  if (!ensure_pool (self, error))
-    return GST_FLOW_ERROR;
-  return gst_buffer_pool_acquire_buffer (priv->pool, outbuf, NULL);
+  return GST_FLOW_OK;
+}
+
+GstFlowReturn
+gst_sae_filter_open (GstSaeFilter *self, GstBuffer *buffer, GstSaeJob *job,
+    GError **error)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+  GstFlowReturn flow = GST_FLOW_ERROR;
+
+  if (gst_sae_reader_open (&priv->reader, buffer, &priv->in, error))
+    flow = follow_input (self, error);
+  if (flow != GST_FLOW_OK)
+    gst_sae_reader_close (&priv->reader);
+  *job = (GstSaeJob){
+      .model = has_rows (&priv->reader) ? priv->model : NULL,
+      .workspace = priv->workspace,
+      .in = &priv->reader,
+  };
+  return flow;
+}
+
+void
+gst_sae_filter_close (GstSaeFilter *self)
+{
+  gst_sae_reader_close (&PRIVATE (self)->reader);
+}
+
+GstBufferPool *
+gst_sae_filter_new_pool (GstSaeFilter *self, gsize size)
+{
+  GstSaeFilterPrivate *priv = PRIVATE (self);
+
+  return gst_sae_pool_new (&size, 1, priv->allocator, &priv->params);
 }
 
 static GstFlowReturn
@@ -718,15 +898,15 @@ gst_sae_filter_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *inbuf,
   GstSaeFilter *self = GST_SAE_FILTER (trans);
   GstSaeFilterPrivate *priv = PRIVATE (self);
   GstFlowReturn flow = GST_FLOW_ERROR;
+  const gchar *failed = "Cannot read the buffer";
   GError *error = NULL;
 
-  if (gst_sae_reader_open (&priv->reader, inbuf, &priv->in, &error))
-    flow = acquire_output (self, outbuf, &error);
+  if (gst_sae_reader_open_any (&priv->reader, inbuf, &priv->in, &error))
+    flow = acquire_output (self, outbuf, &failed, &error);
   if (flow != GST_FLOW_OK)
     gst_sae_reader_close (&priv->reader);
   if (error)
-    gst_sae_element_post_error (GST_ELEMENT (self), "Cannot read the buffer",
-        error);
+    gst_sae_element_post_error (GST_ELEMENT (self), failed, error);
   if (flow != GST_FLOW_OK)
     return flow;
   if (!GST_BASE_TRANSFORM_CLASS (gst_sae_filter_parent_class)
@@ -749,20 +929,35 @@ map_output (GstBuffer *buffer, guint n, GstMapInfo *maps)
   return TRUE;
 }
 
+static void
+write_headers (const GstSaeTensors *out, guint32 nnz, GstMapInfo *maps)
+{
+  if (out->format == GST_SAE_FORMAT_STATIC)
+    return;
+  for (guint i = 0; i < out->n_tensors; i++) {
+    GstSaeHeader header = {out->tensors[i], out->format, nnz};
+    gst_sae_header_write (&header, maps[i].data);
+  }
+}
+
+guint8 *
+gst_sae_job_get_output (const GstSaeJob *job, guint index)
+{
+  return job->out[index].data +
+         (job->form->format == GST_SAE_FORMAT_STATIC ? 0 : GST_SAE_HEADER_SIZE);
+}
+
 static gboolean
-process (GstSaeFilter *self, GstBuffer *outbuf, GError **error)
+process (GstSaeFilter *self, GstBuffer *inbuf, GstBuffer *outbuf,
+    GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
   GstMapInfo maps[GST_SAE_MAX_TENSORS];
-  GstSaeJob job = {
-      .model = priv->model,
-      .workspace = priv->workspace,
-      .in = &priv->reader,
-      .form = &priv->out,
-      .out = maps,
-  };
+  GstSaeJob job = make_job (priv, maps);
   gboolean ok;
 
+  job.inbuf = inbuf;
+  job.outbuf = outbuf;
   if (!has_rows (&priv->reader))
     return TRUE;
   if (!map_output (outbuf, priv->out.n_tensors, maps)) {
@@ -770,6 +965,7 @@ process (GstSaeFilter *self, GstBuffer *outbuf, GError **error)
         "cannot map the output buffer");
     return FALSE;
   }
+  write_headers (&priv->out, priv->nnz, maps);
   ok = GST_SAE_FILTER_GET_CLASS (self)->process (self, &job, error);
   for (guint i = 0; i < priv->out.n_tensors; i++)
     gst_memory_unmap (maps[i].memory, &maps[i]);
@@ -782,7 +978,7 @@ gst_sae_filter_transform (GstBaseTransform *trans, GstBuffer *inbuf,
 {
   GstSaeFilter *self = GST_SAE_FILTER (trans);
   GError *error = NULL;
-  gboolean ok = process (self, outbuf, &error);
+  gboolean ok = process (self, inbuf, outbuf, &error);
 
   gst_sae_reader_close (&PRIVATE (self)->reader);
   if (ok)
@@ -810,12 +1006,13 @@ gst_sae_filter_submit_input_buffer (GstBaseTransform *trans,
   return GST_FLOW_ERROR;
 }
 
-/* Metas say something about the rows, which are the same on both sides. */
+/* Metas say something about the rows, which are the same on both sides; but
+ * what a model took from them is of the codes. */
 static gboolean
 gst_sae_filter_transform_meta (GstBaseTransform *trans, GstBuffer *outbuf,
     GstMeta *meta, GstBuffer *inbuf)
 {
-  return TRUE;
+  return meta->info->api != GST_SAE_ROW_META_API_TYPE;
 }
 
 const float *
@@ -864,7 +1061,7 @@ gst_sae_filter_class_init (GstSaeFilterClass *klass)
   GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
 
   GST_DEBUG_CATEGORY_INIT (sae_filter_debug, "saefilter", 0,
-      "base of saeencoder and saedecoder");
+      "base of saeencoder, saedecoder and saesteer");
 
   object_class->set_property = gst_sae_filter_set_property;
   object_class->get_property = gst_sae_filter_get_property;

@@ -5,7 +5,8 @@
  * @short_description: tensors to an .npy file
  *
  * Turns a stream of tensors into one array that NumPy loads: activations, or
- * one tensor of the codes. The number of rows goes into the header, which is
+ * one tensor of the codes; a sparse tensor is written as the dense array that
+ * it stands for. The number of rows goes into the header, which is
  * written again at the end, and every now and then, so that what is there
  * after a crash loads, too. For that, what follows must be able to seek, as
  * filesink is; where it is not, `rows` has to tell the number beforehand.
@@ -23,6 +24,7 @@
 
 #include <string.h>
 
+#include "gstsaecodesreader.h"
 #include "gstsaenpyshape.h"
 #include "gstsaerows.h"
 
@@ -30,6 +32,10 @@ GST_DEBUG_CATEGORY_STATIC (sae_npy_enc_debug);
 #define GST_CAT_DEFAULT sae_npy_enc_debug
 
 #define DEFAULT_HEADER_INTERVAL 65536
+
+/* Sparse tensors become dense in pieces of about so many bytes: they may stand
+ * for far more than memory holds. */
+#define DENSE_PIECE (4 << 20)
 
 typedef struct {
   guint tensor;
@@ -48,6 +54,7 @@ struct _GstSaeNpyEnc {
   gboolean have_caps;
   GstSaeTensors caps;
   GstSaeReader reader;
+  GstSaeCodesReader codes; /* of a sparse tensor */
   GstSaeNpyShape shape;
   gboolean failed; /* an error was posted: the file is not touched any more */
 
@@ -65,7 +72,8 @@ enum { PROP_0, PROP_TENSOR, PROP_ROWS, PROP_HEADER_INTERVAL };
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
         GST_STATIC_CAPS ("other/tensors, format=(string)static; "
-                         "other/tensors, format=(string)flexible"));
+                         "other/tensors, format=(string)flexible; "
+                         "other/tensors, format=(string)sparse"));
 
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("application/x-npy"));
@@ -279,21 +287,66 @@ check_declared (GstSaeNpyEnc *self, guint64 n_items, GError **error)
   return FALSE;
 }
 
+/* Takes @output, NULL where there was no memory for it. */
 static GstFlowReturn
-send_rows (GstSaeNpyEnc *self, GstBuffer *buffer, guint64 n_items)
+send_output (GstSaeNpyEnc *self, GstBuffer *output)
 {
-  GstBuffer *output = make_output (self, buffer, self->used.tensor);
-  GstFlowReturn flow;
-
   if (!output) {
     fail (self, g_error_new (SAE_ERROR, SAE_ERROR_NO_SPACE,
                     "no memory for a copy of the tensor"));
     return GST_FLOW_ERROR;
   }
   GST_BUFFER_OFFSET (output) = self->offset;
-  self->offset += self->reader.size[self->used.tensor];
+  self->offset += gst_buffer_get_size (output);
   GST_BUFFER_OFFSET_END (output) = self->offset;
-  flow = gst_pad_push (self->src_pad, output);
+  return gst_pad_push (self->src_pad, output);
+}
+
+/* Rows @first to @last - 1 of the codes. */
+static GstBuffer *
+make_dense (const GstSaeCodesReader *codes, gsize first, gsize last)
+{
+  gsize size = (last - first) * codes->d_sae * sizeof (float);
+  float *dense = g_try_malloc0 (size), *row = dense;
+
+  if (!dense)
+    return NULL;
+  for (gsize r = first; r < last; r++, row += codes->d_sae)
+    for (gsize p = codes->offsets[r]; p < codes->offsets[r + 1]; p++)
+      row[codes->indices[p]] = codes->values[p];
+  if (G_BYTE_ORDER != G_LITTLE_ENDIAN)
+    gst_sae_swap_file_elements ((guint8 *) dense, size / sizeof (float),
+        sizeof (float));
+  return gst_buffer_new_wrapped (dense, size);
+}
+
+static GstFlowReturn
+send_dense (GstSaeNpyEnc *self)
+{
+  GstSaeCodesReader *codes = &self->codes;
+  GstFlowReturn flow = GST_FLOW_OK;
+  GError *error = NULL;
+  gsize piece;
+
+  if (!gst_sae_codes_reader_read (codes, &self->reader, 0, &error)) {
+    fail (self, error);
+    return GST_FLOW_ERROR;
+  }
+  piece = MAX (DENSE_PIECE / sizeof (float) / codes->d_sae, 1);
+  for (gsize r = 0; r < codes->n_rows && flow == GST_FLOW_OK; r += piece)
+    flow = send_output (self,
+        make_dense (codes, r, MIN (r + piece, codes->n_rows)));
+  return flow;
+}
+
+static GstFlowReturn
+send_rows (GstSaeNpyEnc *self, GstBuffer *buffer, guint64 n_items)
+{
+  GstFlowReturn flow =
+      self->caps.format == GST_SAE_FORMAT_SPARSE
+          ? send_dense (self)
+          : send_output (self, make_output (self, buffer, self->used.tensor));
+
   if (flow != GST_FLOW_OK)
     return flow;
   self->written += n_items;
@@ -341,7 +394,7 @@ gst_sae_npy_enc_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
     return GST_FLOW_NOT_NEGOTIATED;
   }
   if (!self->failed) {
-    if (gst_sae_reader_open (&self->reader, buffer, &self->caps, &error))
+    if (gst_sae_reader_open_any (&self->reader, buffer, &self->caps, &error))
       flow = handle_tensors (self, buffer);
     else
       fail (self, error);
@@ -459,6 +512,13 @@ prepare (GstSaeNpyEnc *self)
   memset (&self->shape, 0, sizeof self->shape);
 }
 
+static void
+clear_readers (GstSaeNpyEnc *self)
+{
+  gst_sae_reader_clear (&self->reader);
+  gst_sae_codes_reader_clear (&self->codes);
+}
+
 static GstStateChangeReturn
 gst_sae_npy_enc_change_state (GstElement *element, GstStateChange transition)
 {
@@ -470,7 +530,7 @@ gst_sae_npy_enc_change_state (GstElement *element, GstStateChange transition)
   result = GST_ELEMENT_CLASS (gst_sae_npy_enc_parent_class)
                ->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
-    gst_sae_reader_clear (&self->reader);
+    clear_readers (self);
   return result;
 }
 
@@ -524,6 +584,7 @@ gst_sae_npy_enc_init (GstSaeNpyEnc *self)
 
   self->settings.header_interval = DEFAULT_HEADER_INTERVAL;
   gst_sae_reader_init (&self->reader);
+  gst_sae_codes_reader_init (&self->codes);
   self->sink_pad = gst_pad_new_from_static_template (&sink_template, "sink");
   gst_pad_set_chain_function (self->sink_pad, gst_sae_npy_enc_chain);
   gst_pad_set_event_function (self->sink_pad, gst_sae_npy_enc_sink_event);

@@ -36,6 +36,21 @@ gst_sae_pool_alloc_buffer (GstBufferPool *pool, GstBuffer **buffer,
   return GST_FLOW_OK;
 }
 
+/* Buffers come back with memories that were cut to what was used. */
+static void
+gst_sae_pool_reset_buffer (GstBufferPool *pool, GstBuffer *buffer)
+{
+  GstSaePool *self = GST_SAE_POOL (pool);
+
+  if (!GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_TAG_MEMORY) &&
+      gst_buffer_n_memory (buffer) == self->n_sizes &&
+      gst_buffer_is_all_memory_writable (buffer))
+    for (guint i = 0; i < self->n_sizes; i++)
+      gst_memory_resize (gst_buffer_peek_memory (buffer, i), 0, self->sizes[i]);
+  GST_BUFFER_POOL_CLASS (gst_sae_pool_parent_class)
+      ->reset_buffer (pool, buffer);
+}
+
 static void
 gst_sae_pool_finalize (GObject *object)
 {
@@ -48,6 +63,7 @@ gst_sae_pool_class_init (GstSaePoolClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = gst_sae_pool_finalize;
   GST_BUFFER_POOL_CLASS (klass)->alloc_buffer = gst_sae_pool_alloc_buffer;
+  GST_BUFFER_POOL_CLASS (klass)->reset_buffer = gst_sae_pool_reset_buffer;
 }
 
 static void

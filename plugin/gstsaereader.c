@@ -254,6 +254,55 @@ place_flexible (GstSaeReader *reader, gsize *offsets, GstBuffer *buffer,
   return TRUE;
 }
 
+static gboolean
+check_sparse_dims (const GstSaeTensor *tensor, gsize n_rows, GError **error)
+{
+  g_autofree gchar *dims = NULL;
+
+  if (n_rows <= GST_SAE_SPARSE_MAX_ROWS &&
+      (guint64) n_rows * tensor->dims[0] <= GST_SAE_SPARSE_MAX_ELEMENTS)
+    return TRUE;
+  dims = gst_sae_tensor_dims_to_string (tensor);
+  g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+      "sparse tensor: expected at most %u rows and 2^32 elements, got %s",
+      GST_SAE_SPARSE_MAX_ROWS, dims);
+  return FALSE;
+}
+
+/* The caps say that it is sparse; what the header says of that is not looked
+ * at, since it is often left at 0. */
+static gboolean
+place_sparse (GstSaeReader *reader, gsize *offsets, GstBuffer *buffer,
+    gsize size, GError **error)
+{
+  GstSaeHeader header;
+  guint64 expected;
+
+  if (size == 0)
+    return TRUE;
+  if (!read_header (&header, 0, buffer, 0, size, error))
+    return FALSE;
+  if (!gst_sae_tensor_n_rows (&header.tensor, &reader->n_rows[0]) ||
+      !check_sparse_dims (&header.tensor, reader->n_rows[0], error))
+    return FALSE;
+  expected = (guint64) header.nnz *
+             (gst_sae_type_size (header.tensor.type) + sizeof (guint32));
+  size -= GST_SAE_HEADER_SIZE;
+  if (size != expected) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+        "sparse tensor: expected %" G_GUINT64_FORMAT
+        " bytes after a header of %u values of %s, got %" G_GSIZE_FORMAT,
+        expected, header.nnz, gst_sae_type_name (header.tensor.type), size);
+    return FALSE;
+  }
+  reader->tensors[0] = header.tensor;
+  reader->nnz = header.nnz;
+  reader->size[0] = size;
+  reader->n_tensors = 1;
+  offsets[0] = GST_SAE_HEADER_SIZE;
+  return TRUE;
+}
+
 /* --- their bytes --- */
 
 /* Points data[@index] into the buffer's own memory when the tensor lies in
@@ -345,21 +394,33 @@ place_tensors (GstSaeReader *reader, gsize *offsets, GstBuffer *buffer,
     case GST_SAE_FORMAT_FLEXIBLE:
       return place_flexible (reader, offsets, buffer, size, error);
     case GST_SAE_FORMAT_SPARSE:
-      break;
+      return place_sparse (reader, offsets, buffer, size, error);
   }
-  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-      "tensors: expected format static or flexible, got sparse");
-  return FALSE;
+  g_return_val_if_reached (FALSE);
 }
 
 gboolean
 gst_sae_reader_open (GstSaeReader *reader, GstBuffer *buffer,
     const GstSaeTensors *tensors, GError **error)
 {
+  if (tensors->format != GST_SAE_FORMAT_SPARSE)
+    return gst_sae_reader_open_any (reader, buffer, tensors, error);
+  gst_sae_reader_close (reader);
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "tensors: expected format static or flexible, got sparse");
+  return FALSE;
+}
+
+gboolean
+gst_sae_reader_open_any (GstSaeReader *reader, GstBuffer *buffer,
+    const GstSaeTensors *tensors, GError **error)
+{
   gsize offsets[GST_SAE_MAX_TENSORS];
   gboolean cut = FALSE;
 
   gst_sae_reader_close (reader);
+  reader->format = tensors->format;
+  reader->nnz = 0;
   if (!place_tensors (reader, offsets, buffer, tensors, error))
     goto failed;
   for (guint i = 0; i < reader->n_tensors; i++) {

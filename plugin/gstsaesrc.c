@@ -39,6 +39,7 @@ GST_DEBUG_CATEGORY_STATIC (sae_src_debug);
 
 typedef struct {
   gchar *location;
+  gchar **locations; /* more of the same, after it; NULL without */
   guint epochs;
   gboolean shuffle;
   guint64 seed;
@@ -72,6 +73,7 @@ struct _GstSaeSrc {
 enum {
   PROP_0,
   PROP_LOCATION,
+  PROP_LOCATIONS,
   PROP_EPOCHS,
   PROP_SHUFFLE,
   PROP_SEED,
@@ -88,6 +90,32 @@ GST_ELEMENT_REGISTER_DEFINE (saesrc, "saesrc", GST_RANK_NONE, GST_TYPE_SAE_SRC)
 
 /* --- properties --- */
 
+/* The texts of a GST_TYPE_ARRAY; NULL for none. */
+static gchar **
+strings_from_array (const GValue *array)
+{
+  guint n = gst_value_array_get_size (array);
+  gchar **strings = n > 0 ? g_new0 (gchar *, n + 1) : NULL;
+
+  for (guint i = 0; i < n; i++) {
+    const gchar *text =
+        g_value_get_string (gst_value_array_get_value (array, i));
+    strings[i] = g_strdup (text ? text : "");
+  }
+  return strings;
+}
+
+static void
+strings_to_array (gchar *const *strings, GValue *array)
+{
+  for (; strings && *strings; strings++) {
+    GValue value = G_VALUE_INIT;
+    g_value_init (&value, G_TYPE_STRING);
+    g_value_set_string (&value, *strings);
+    gst_value_array_append_and_take_value (array, &value);
+  }
+}
+
 static void
 gst_sae_src_set_property (GObject *object, guint id, const GValue *value,
     GParamSpec *pspec)
@@ -100,6 +128,10 @@ gst_sae_src_set_property (GObject *object, guint id, const GValue *value,
     case PROP_LOCATION:
       g_free (settings->location);
       settings->location = g_value_dup_string (value);
+      break;
+    case PROP_LOCATIONS:
+      g_strfreev (settings->locations);
+      settings->locations = strings_from_array (value);
       break;
     case PROP_EPOCHS:
       settings->epochs = g_value_get_uint (value);
@@ -136,6 +168,9 @@ gst_sae_src_get_property (GObject *object, guint id, GValue *value,
     case PROP_LOCATION:
       g_value_set_string (value, settings->location);
       break;
+    case PROP_LOCATIONS:
+      strings_to_array (settings->locations, value);
+      break;
     case PROP_EPOCHS:
       g_value_set_uint (value, settings->epochs);
       break;
@@ -159,9 +194,16 @@ gst_sae_src_get_property (GObject *object, guint id, GValue *value,
 }
 
 static void
+clear_settings (Settings *settings)
+{
+  g_clear_pointer (&settings->location, g_free);
+  g_clear_pointer (&settings->locations, g_strfreev);
+}
+
+static void
 gst_sae_src_finalize (GObject *object)
 {
-  g_free (GST_SAE_SRC (object)->settings.location);
+  clear_settings (&GST_SAE_SRC (object)->settings);
   G_OBJECT_CLASS (gst_sae_src_parent_class)->finalize (object);
 }
 
@@ -171,25 +213,43 @@ static void
 take_settings (GstSaeSrc *self)
 {
   GST_OBJECT_LOCK (self);
-  g_free (self->used.location);
+  clear_settings (&self->used);
   self->used = self->settings;
   self->used.location = g_strdup (self->settings.location);
+  self->used.locations = g_strdupv (self->settings.locations);
   GST_OBJECT_UNLOCK (self);
+}
+
+/* Adds the files that @location means. */
+static gboolean
+add_shards (GPtrArray *paths, const gchar *location, GError **error)
+{
+  GPtrArray *more;
+
+  if (location == NULL || location[0] == '\0') {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NOT_FOUND,
+        "location: expected a file, a folder or a pattern, none was set");
+    return FALSE;
+  }
+  more = gst_sae_shard_list (location, error);
+  if (more == NULL)
+    return FALSE;
+  g_ptr_array_extend_and_steal (paths, more);
+  return TRUE;
 }
 
 static gboolean
 open_shards (GstSaeSrc *self, GError **error)
 {
-  g_autoptr (GPtrArray) paths = NULL;
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
+  gchar **more = self->used.locations;
 
-  if (self->used.location == NULL || self->used.location[0] == '\0') {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_NOT_FOUND,
-        "location: expected a file, a folder or a pattern, none was set");
+  if ((self->used.location != NULL || more == NULL) &&
+      !add_shards (paths, self->used.location, error))
     return FALSE;
-  }
-  paths = gst_sae_shard_list (self->used.location, error);
-  if (paths == NULL)
-    return FALSE;
+  for (; more != NULL && *more != NULL; more++)
+    if (!add_shards (paths, *more, error))
+      return FALSE;
   self->shards = gst_sae_shards_new (paths, error);
   return self->shards != NULL;
 }
@@ -248,7 +308,7 @@ close_files (GstSaeSrc *self)
   self->full_rows = 0;
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&self->shards, gst_sae_shards_free);
-  g_clear_pointer (&self->used.location, g_free);
+  clear_settings (&self->used);
 }
 
 static gboolean
@@ -573,6 +633,13 @@ install_properties (GObjectClass *object_class)
           "A .npy file, a folder of them, or a pattern such as "
           "shard-%05d.npy",
           NULL, flags));
+  g_object_class_install_property (object_class, PROP_LOCATIONS,
+      gst_param_spec_array ("locations", "Locations",
+          "More of what location takes, read after it as one array, as in "
+          "<a.npy,b.npy>",
+          g_param_spec_string ("location", "Location", "As location", NULL,
+              flags),
+          flags));
   g_object_class_install_property (object_class, PROP_EPOCHS,
       g_param_spec_uint ("epochs", "Epochs", "Passes over all rows", 1,
           G_MAXUINT, 1, flags));

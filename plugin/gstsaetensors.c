@@ -28,6 +28,12 @@ static const gchar *const formats[] = {
     [GST_SAE_FORMAT_SPARSE] = "sparse",
 };
 
+const gchar *
+gst_sae_format_name (GstSaeFormat format)
+{
+  return formats[format];
+}
+
 /* --- types --- */
 
 gsize

@@ -53,6 +53,7 @@ typedef struct {
   gint fps_n, fps_d; /* 0/1 when absent */
 } GstSaeTensors;
 
+const gchar *gst_sae_format_name (GstSaeFormat format);
 gsize gst_sae_type_size (GstSaeType type);
 const gchar *gst_sae_type_name (GstSaeType type);
 gboolean gst_sae_type_from_name (const gchar *name, GstSaeType *type);
@@ -89,16 +90,23 @@ gboolean gst_sae_header_read (GstSaeHeader *header, const guint8 *data,
 /* Writes GST_SAE_HEADER_SIZE bytes. */
 void gst_sae_header_write (const GstSaeHeader *header, guint8 *data);
 
-/* A buffer of static or flexible tensors, opened for reading. Works for any
- * cut into memories: one memory a tensor (the usual case, mapped without a
- * copy), everything in one, or cut anywhere. Reuse one reader for all buffers
- * of a pad: its scratch grows once and is kept. */
+/* What sparse tensors are read and written up to: a flat index is a uint32,
+ * and a header of 128 bytes may claim any number of rows. */
+#define GST_SAE_SPARSE_MAX_ELEMENTS (G_GUINT64_CONSTANT (1) << 32)
+#define GST_SAE_SPARSE_MAX_ROWS (1u << 24)
+
+/* A buffer of tensors, opened for reading. Works for any cut into memories:
+ * one memory a tensor (the usual case, mapped without a copy), everything in
+ * one, or cut anywhere. Reuse one reader for all buffers of a pad: its scratch
+ * grows once and is kept. */
 typedef struct {
+  GstSaeFormat format; /* as the caps said */
   guint n_tensors;
   GstSaeTensor tensors[GST_SAE_MAX_TENSORS];
   const guint8 *data[GST_SAE_MAX_TENSORS]; /* first element of each tensor */
   gsize size[GST_SAE_MAX_TENSORS];         /* its bytes, headers excluded */
-  gsize n_rows[GST_SAE_MAX_TENSORS];       /* rows: bytes / (dims[0] * type) */
+  gsize n_rows[GST_SAE_MAX_TENSORS];       /* rows: product of outer dims */
+  guint32 nnz; /* sparse: data[0] has values[nnz], then flat indices[nnz] */
   /*< private >*/
   GstMapInfo maps[GST_SAE_MAX_TENSORS];
   GstMemory *memories[GST_SAE_MAX_TENSORS];
@@ -118,6 +126,10 @@ void gst_sae_reader_clear (GstSaeReader *reader);
  * headers are read and checked against the bytes that follow. An error is
  * SAE_ERROR_FORMAT with expected and got, and nothing stays mapped. */
 gboolean gst_sae_reader_open (GstSaeReader *reader, GstBuffer *buffer,
+    const GstSaeTensors *tensors, GError **error);
+/* The same, and sparse tensors too: one of them, whose header must fit the
+ * bytes behind it. The indices are not looked at. */
+gboolean gst_sae_reader_open_any (GstSaeReader *reader, GstBuffer *buffer,
     const GstSaeTensors *tensors, GError **error);
 void gst_sae_reader_close (GstSaeReader *reader);
 

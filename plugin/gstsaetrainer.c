@@ -321,6 +321,7 @@ gst_sae_trainer_finalize (GObject *object)
   g_free (self->init_location);
   g_free (self->checkpoint_location);
   g_free (self->metadata);
+  g_free (self->layout);
   g_free (self->log_location);
   g_free (self->metrics_location);
   g_free (self->model_name);

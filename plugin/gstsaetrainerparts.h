@@ -26,6 +26,8 @@ typedef struct {
   guint64 total_rows;
 } GstSaeTold;
 
+#define GST_SAE_TRAINER_DEFAULT_LAYOUT "saelens"
+
 struct _GstSaeTrainer {
   GstBaseTransform parent;
 
@@ -33,6 +35,7 @@ struct _GstSaeTrainer {
 
   /* properties; object lock */
   gchar *location;
+  gchar *layout; /* NULL for the default */
   gchar *init_location;
   gchar *metadata;
   gchar *log_location, *metrics_location;
@@ -168,7 +171,7 @@ gboolean gst_sae_trainer_save_to (GstSaeTrainer *self, const gchar *path,
     GError **error);
 /* Another run has started: its steps count from 0. Needs the run lock. */
 void gst_sae_trainer_forget_saved (GstSaeTrainer *self);
-/* Whether what the stream has told can be saved. */
+/* Whether what the stream has told can be saved. Needs the run lock. */
 gboolean
 gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error);
 /* Trains what is left of the last batch and saves: the end of the run. Posts

@@ -23,6 +23,7 @@ enum {
   PROP_MODEL_NAME,
   PROP_PUBLISH_INTERVAL,
   PROP_MODEL_VERSION,
+  PROP_LAYOUT,
   N_OWN_PROPS
 };
 
@@ -98,6 +99,10 @@ gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
       g_free (self->location);
       self->location = g_value_dup_string (value);
       break;
+    case PROP_LAYOUT:
+      g_free (self->layout);
+      self->layout = g_value_dup_string (value);
+      break;
     case PROP_METADATA:
       g_free (self->metadata);
       self->metadata = g_value_dup_string (value);
@@ -168,6 +173,9 @@ gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
     case PROP_LOCATION:
       g_value_set_string (value, self->location);
       break;
+    case PROP_LAYOUT:
+      g_value_set_string (value, self->layout);
+      break;
     case PROP_METADATA:
       g_value_set_string (value, self->metadata);
       break;
@@ -230,6 +238,11 @@ gst_sae_trainer_install_properties (GObjectClass *object_class)
           "Folder for the trained dictionary, written whole at EOS and when "
           "stopped",
           NULL, flags | GST_PARAM_MUTABLE_READY));
+  g_object_class_install_property (object_class, PROP_LAYOUT,
+      g_param_spec_string ("layout", "Layout",
+          "What the dictionary is written as: saelens or sparsify (top-k, "
+          "and targets of another width than the activations)",
+          GST_SAE_TRAINER_DEFAULT_LAYOUT, flags | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (object_class, PROP_METADATA,
       g_param_spec_string ("metadata", "Metadata",
           "key=value,… for cfg.json, such as model_name and hook_name", NULL,
@@ -295,6 +308,7 @@ gst_sae_trainer_install_properties (GObjectClass *object_class)
 void
 gst_sae_trainer_init_properties (GstSaeTrainer *self)
 {
+  self->layout = g_strdup (GST_SAE_TRAINER_DEFAULT_LAYOUT);
   self->stats_interval = DEFAULT_STATS_INTERVAL;
   self->publish_interval = DEFAULT_PUBLISH_INTERVAL;
   self->model_version = -1;

@@ -5,8 +5,18 @@
 
 #include "layouts.h"
 
-/* What dictionaries are written as. */
-#define LAYOUT "saelens"
+/* What dictionaries are written as where nothing is set. */
+#define DEFAULT_LAYOUT GST_SAE_TRAINER_DEFAULT_LAYOUT
+/* What may do where that does not. */
+#define OTHER_LAYOUT "sparsify"
+
+static gchar *
+dup_layout (GstSaeTrainer *self)
+{
+  gchar *layout = gst_sae_trainer_dup_string (self, &self->layout);
+
+  return layout ? layout : g_strdup (DEFAULT_LAYOUT);
+}
 
 SaeModel *
 gst_sae_trainer_add_metadata (GstSaeTrainer *self, SaeModel *model)
@@ -47,12 +57,12 @@ gboolean
 gst_sae_trainer_save_to (GstSaeTrainer *self, const gchar *path, GError **error)
 {
   g_autoptr (SaeModel) model = gst_sae_trainer_get_model (self, error);
+  g_autofree gchar *layout = dup_layout (self);
 
-  if (!model)
+  if (!model ||
+      !sae_trainer_save_as (self->trainer, model, path, layout, error))
     return FALSE;
-  if (!sae_trainer_save (self->trainer, model, path, error))
-    return FALSE;
-  GST_INFO_OBJECT (self, "wrote %s", path);
+  GST_INFO_OBJECT (self, "wrote %s as %s", path, layout);
   return TRUE;
 }
 
@@ -121,11 +131,24 @@ gst_sae_trainer_finish (GstSaeTrainer *self)
     GST_WARNING_OBJECT (self, "again: %s", error->message);
 }
 
+/* A setting, not something about a file. */
+static gboolean
+check_layout (const gchar *layout, GError **error)
+{
+  g_autoptr (GError) reason = NULL;
+
+  if (sae_layouts_find_writable (layout, &reason))
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE, "%s", reason->message);
+  return FALSE;
+}
+
 /* What would only be found out when the run is over. */
 gboolean
 gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error)
 {
   g_autofree gchar *location = NULL, *metadata = NULL;
+  g_autofree gchar *layout = dup_layout (self);
   g_auto (GStrv) pairs = NULL;
 
   GST_OBJECT_LOCK (self);
@@ -139,7 +162,37 @@ gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error)
           "metadata: expected key=value,…, got '%s'", pairs[i]);
       return FALSE;
     }
-  return !location || sae_layouts_probe_save (LAYOUT, location, error);
+  if (!check_layout (layout, error))
+    return FALSE;
+  return !location || sae_layouts_probe_save (layout, location, error);
+}
+
+static gboolean
+has_pre_bias (SaeModel *model)
+{
+  g_autoptr (SaeConfig) config = sae_model_get_config (model);
+
+  return config->pre_bias;
+}
+
+/* The rule of what will be saved: batch-top-k is jump-relu then. */
+static const gchar *
+published_rule (GstSaeTrainer *self)
+{
+  SaeSparsity sparsity;
+
+  g_object_get (self->trainer, "sparsity", &sparsity, NULL);
+  if (sparsity == SAE_SPARSITY_AUTO && self->initial)
+    sparsity = sae_model_get_sparsity (self->initial);
+  switch (sparsity) {
+    case SAE_SPARSITY_L1:
+      return "l1";
+    case SAE_SPARSITY_JUMP_RELU:
+    case SAE_SPARSITY_BATCH_TOP_K:
+      return "jump-relu";
+    default:
+      return "top-k";
+  }
 }
 
 /* Better now than when the run is over. */
@@ -148,13 +201,28 @@ gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
 {
   g_autofree gchar *location =
       gst_sae_trainer_dup_string (self, &self->location);
+  g_autofree gchar *layout = dup_layout (self);
+  g_autoptr (SaeDictionary) dictionary = sae_dictionary_new ();
+  GError *reason = NULL;
+  gboolean pre_bias;
 
-  if (!location || self->told.input_size == self->told.output_size)
+  if (!location)
     return TRUE;
-  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-      "location: its layout, %s, expects targets as wide as the activations, "
-      "%u, got targets of %u",
-      LAYOUT, self->told.input_size, self->told.output_size);
+  g_object_get (self->trainer, "pre-bias", &pre_bias, NULL);
+  dictionary->d_in = self->told.input_size;
+  dictionary->d_out = self->told.output_size;
+  dictionary->d_sae = dictionary->k = 1; /* checked when the run starts */
+  dictionary->sparsity = g_strdup (published_rule (self));
+  dictionary->pre_bias =
+      self->initial ? has_pre_bias (self->initial) : pre_bias;
+  if (sae_layouts_check_save (dictionary, layout, &reason))
+    return TRUE;
+  g_set_error (error, reason->domain, reason->code, "location: %s%s",
+      reason->message,
+      sae_layouts_check_save (dictionary, OTHER_LAYOUT, NULL)
+          ? "; layout=" OTHER_LAYOUT " can save it"
+          : "");
+  g_error_free (reason);
   return FALSE;
 }
 

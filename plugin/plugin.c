@@ -5,7 +5,13 @@
 #include "gstsaeencoder.h"
 #include "gstsaenpyenc.h"
 #include "gstsaeparse.h"
+#include "gstsaerowmeta.h"
 #include "gstsaesrc.h"
+#ifdef GST_SAE_HAVE_TENSOR_META
+#include "gstsaetensormeta.h"
+#endif
+#include "gstsaesteer.h"
+#include "gstsaetop.h"
 #include "gstsaetrainer.h"
 
 /* One line an element. */
@@ -14,11 +20,17 @@ plugin_init (GstPlugin *plugin)
 {
   gboolean ok = TRUE;
 
+  gst_sae_row_meta_get_info (); /* may come from another process, by name */
   ok &= GST_ELEMENT_REGISTER (saedecoder, plugin);
   ok &= GST_ELEMENT_REGISTER (saeencoder, plugin);
   ok &= GST_ELEMENT_REGISTER (saenpyenc, plugin);
   ok &= GST_ELEMENT_REGISTER (saeparse, plugin);
   ok &= GST_ELEMENT_REGISTER (saesrc, plugin);
+#ifdef GST_SAE_HAVE_TENSOR_META
+  ok &= GST_ELEMENT_REGISTER (saetensormeta, plugin);
+#endif
+  ok &= GST_ELEMENT_REGISTER (saesteer, plugin);
+  ok &= GST_ELEMENT_REGISTER (saetop, plugin);
   ok &= GST_ELEMENT_REGISTER (saetrainer, plugin);
   return ok;
 }

@@ -90,7 +90,7 @@ check_format() {
     echo 'Not checked: clang-format 14 is not here.'
     return
   fi
-  find src plugin tests examples -name '*.[ch]' -print0 |
+  find src plugin tests tools examples -name '*.[ch]' -print0 |
     xargs -0 -r clang-format --dry-run -Werror
   count 'formatting (clang-format -i FILE mends it)' $?
 }

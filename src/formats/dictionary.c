@@ -20,6 +20,9 @@ clear_arrays (SaeDictionary *dictionary)
   g_clear_pointer (&dictionary->W_dec, g_free);
   g_clear_pointer (&dictionary->b_dec, g_free);
   g_clear_pointer (&dictionary->threshold, g_free);
+  g_clear_pointer (&dictionary->W_skip, g_free);
+  g_clear_pointer (&dictionary->r_mag, g_free);
+  g_clear_pointer (&dictionary->b_mag, g_free);
 }
 
 void
@@ -30,6 +33,7 @@ sae_dictionary_free (SaeDictionary *dictionary)
   clear_arrays (dictionary);
   g_free (dictionary->sparsity);
   g_free (dictionary->ties);
+  g_free (dictionary->input_norm);
   g_hash_table_unref (dictionary->metadata);
   g_free (dictionary);
 }
@@ -67,7 +71,8 @@ sae_dictionary_check_sizes (guint64 d_in, guint64 d_out, guint64 d_sae,
          check_size ("d_out", d_out, error) &&
          check_size ("d_sae", d_sae, error) &&
          check_matrix ("W_enc", d_sae, d_in, error) &&
-         check_matrix ("W_dec", d_sae, d_out, error);
+         check_matrix ("W_dec", d_sae, d_out, error) &&
+         check_matrix ("W_skip", d_out, d_in, error);
 }
 
 gboolean
@@ -91,6 +96,16 @@ sae_dictionary_allocate (SaeDictionary *dictionary, GError **error)
   if (ok && g_strcmp0 (dictionary->sparsity, "jump-relu") == 0) {
     dictionary->threshold = sae_floats_new (1, d_sae, "threshold", error);
     ok = dictionary->threshold != NULL;
+  }
+  if (ok && g_strcmp0 (dictionary->sparsity, "gated") == 0) {
+    dictionary->r_mag = sae_floats_new (1, d_sae, "r_mag", error);
+    if (dictionary->r_mag != NULL)
+      dictionary->b_mag = sae_floats_new (1, d_sae, "b_mag", error);
+    ok = dictionary->b_mag != NULL;
+  }
+  if (ok && dictionary->skip) {
+    dictionary->W_skip = sae_floats_new (d_out, d_in, "W_skip", error);
+    ok = dictionary->W_skip != NULL;
   }
   if (!ok) {
     clear_arrays (dictionary);

@@ -153,3 +153,24 @@ sae_dtype_to_float32 (SaeDtype dtype, const void *src, gsize n, float *dst)
   }
   g_return_if_reached ();
 }
+
+/* Below 2^-14 a half is a multiple of 2^-24, the last place of 0.5f: adding
+ * that rounds, and does not depend on the thread's denormals-are-zero flag. */
+guint16
+sae_dtype_float16_from_float32 (float value)
+{
+  guint32 bits = bits_from_float32 (value);
+  guint16 sign = (guint16) (bits >> 16 & 0x8000);
+  guint32 magnitude = bits & 0x7fffffffu;
+
+  if (magnitude > 0x7f800000u) /* NaN, the first bits of its payload kept */
+    return (guint16) (sign | 0x7e00 | (magnitude >> 13 & 0x1ff));
+  if (magnitude >= 0x477ff000u)
+    return (guint16) (sign | 0x7c00);
+  if (magnitude < 0x38800000u) {
+    float shifted = float32_from_bits (magnitude) + 0.5f;
+    return (guint16) (sign | (bits_from_float32 (shifted) - 0x3f000000u));
+  }
+  magnitude += 0xfff + (magnitude >> 13 & 1);
+  return (guint16) (sign | (magnitude - (112u << 23)) >> 13);
+}

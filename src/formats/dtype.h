@@ -30,3 +30,6 @@ gboolean sae_dtype_is_float (SaeDtype dtype);
  * dtype must be a floating type. dst and src must not overlap. */
 void
 sae_dtype_to_float32 (SaeDtype dtype, const void *src, gsize n, float *dst);
+
+/* The bits of the nearest float16, ties to even; infinity from 65,520 on. */
+guint16 sae_dtype_float16_from_float32 (float value);

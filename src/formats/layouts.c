@@ -4,10 +4,14 @@
 #include <string.h>
 
 #include "atomic-write.h"
+#include "gemma-scope.h"
 #include "saelens.h"
+#include "sparsify.h"
 
 static const SaeLayout *const layouts[] = {
     &sae_layout_saelens,
+    &sae_layout_sparsify,
+    &sae_layout_gemma_scope,
     NULL,
 };
 
@@ -49,14 +53,29 @@ sae_layouts_load (const char *path, GError **error)
   return NULL;
 }
 
-static const SaeLayout *
-find_writable (const char *name, GError **error)
+/* "'saelens' or 'sparsify'" */
+static char *
+list_writable (void)
 {
+  GString *text = g_string_new (NULL);
+  for (guint i = 0; layouts[i] != NULL; i++)
+    if (layouts[i]->save != NULL)
+      g_string_append_printf (text, "%s'%s'", text->len == 0 ? "" : " or ",
+          layouts[i]->name);
+  return g_string_free (text, FALSE);
+}
+
+const SaeLayout *
+sae_layouts_find_writable (const char *name, GError **error)
+{
+  g_autofree char *expected = NULL;
+
   for (guint i = 0; layouts[i] != NULL; i++)
     if (strcmp (layouts[i]->name, name) == 0 && layouts[i]->save != NULL)
       return layouts[i];
+  expected = list_writable ();
   g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-      "layout '%s': not one that can be saved", name);
+      "layout '%s': expected one that can be saved, %s", name, expected);
   return NULL;
 }
 
@@ -64,14 +83,22 @@ gboolean
 sae_layouts_save (const SaeDictionary *dictionary, const char *name,
     const char *path, GError **error)
 {
-  const SaeLayout *layout = find_writable (name, error);
+  const SaeLayout *layout = sae_layouts_find_writable (name, error);
   return layout != NULL && layout->save (dictionary, path, error);
+}
+
+gboolean
+sae_layouts_check_save (const SaeDictionary *dictionary, const char *name,
+    GError **error)
+{
+  const SaeLayout *layout = sae_layouts_find_writable (name, error);
+  return layout != NULL && layout->check (dictionary, error);
 }
 
 gboolean
 sae_layouts_probe_save (const char *name, const char *path, GError **error)
 {
-  const SaeLayout *layout = find_writable (name, error);
+  const SaeLayout *layout = sae_layouts_find_writable (name, error);
   return layout != NULL &&
          sae_atomic_probe_folder_for (path, layout->files, error);
 }

@@ -16,6 +16,9 @@ typedef struct {
   /* NULL when the layout is read only. */
   gboolean (*save) (const SaeDictionary *dictionary, const char *path,
       GError **error);
+  /* Whether sizes and options of a dictionary, which needs no arrays, can be
+   * expressed: what save() would refuse them for. NULL with @save. */
+  gboolean (*check) (const SaeDictionary *dictionary, GError **error);
 } SaeLayout;
 
 /* NULL-terminated. */
@@ -26,9 +29,17 @@ const SaeLayout *const *sae_layouts_list (void);
  * no layout fits. (transfer full) */
 SaeDictionary *sae_layouts_load (const char *path, GError **error);
 
+/* The layout called @name, if it can be saved. */
+const SaeLayout *sae_layouts_find_writable (const char *name, GError **error);
+
 /* Saves as the layout called @name. */
 gboolean sae_layouts_save (const SaeDictionary *dictionary, const char *name,
     const char *path, GError **error);
+
+/* Whether it could save @dictionary, which needs no arrays; for failing before
+ * the work, not after. */
+gboolean sae_layouts_check_save (const SaeDictionary *dictionary,
+    const char *name, GError **error);
 
 /* Checks, without leaving anything behind, that @path is a place where
  * sae_layouts_save() could write: for failing before the work, not after. */

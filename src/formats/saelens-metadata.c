@@ -130,6 +130,13 @@ set_value (json_t *metadata, const char *key, const char *text, GError **error)
 }
 
 static gboolean
+stands_at_top (const char *key, const char *value)
+{
+  return strcmp (key, SAE_SAELENS_RESHAPE_KEY) == 0 &&
+         strcmp (value, "hook_z") == 0;
+}
+
+static gboolean
 set_user_values (json_t *metadata, const SaeDictionary *dictionary,
     GError **error)
 {
@@ -138,7 +145,9 @@ set_user_values (json_t *metadata, const SaeDictionary *dictionary,
           (GCompareFunc) strcmp);
 
   for (GList *key = keys; key != NULL; key = key->next)
-    if (!set_value (metadata, key->data,
+    if (!stands_at_top (key->data,
+            g_hash_table_lookup (dictionary->metadata, key->data)) &&
+        !set_value (metadata, key->data,
             g_hash_table_lookup (dictionary->metadata, key->data), error))
       return FALSE;
   return TRUE;

@@ -8,6 +8,10 @@
 
 #include "dictionary.h"
 
+/* A key of cfg.json's top level that the dictionary keeps in its metadata, when
+ * it is "hook_z"; it is not written there. */
+#define SAE_SAELENS_RESHAPE_KEY "reshape_activations"
+
 /* Fills the dictionary's metadata and ties from the JSON object.
  *
  * A string value is kept as it is. Any other value is kept as "json:" and its

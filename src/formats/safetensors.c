@@ -14,7 +14,8 @@
 /* Bytes converted at a time when the file is not float32 already. */
 #define CHUNK_SIZE (64 * 1024)
 
-/* Bytes come from the descriptor, or from memory where that is -1. */
+/* Bytes come from the descriptor, or from memory where that is -1, or from the
+ * shards. */
 struct _SaeSafetensors {
   char *label;
   int fd;
@@ -23,6 +24,7 @@ struct _SaeSafetensors {
   GPtrArray *entries; /* SaeTensorEntry, by offset */
   GHashTable *by_name;
   GHashTable *metadata; /* char* to char* */
+  GPtrArray *shards;    /* SaeSafetensors, that own the entries; or NULL */
 };
 
 static gboolean
@@ -144,6 +146,36 @@ sae_safetensors_open_bytes (GBytes *bytes, const char *label, GError **error)
       error);
 }
 
+static void
+add_shard (SaeSafetensors *file, guint shard)
+{
+  SaeSafetensors *from = file->shards->pdata[shard];
+
+  for (guint i = 0; i < from->entries->len; i++) {
+    SaeTensorEntry *entry = from->entries->pdata[i];
+    entry->shard = shard;
+    g_ptr_array_add (file->entries, entry);
+    g_hash_table_insert (file->by_name, entry->name, entry);
+  }
+}
+
+SaeSafetensors *
+sae_safetensors_join (GPtrArray *shards, const char *label)
+{
+  SaeSafetensors *file = g_new0 (SaeSafetensors, 1);
+
+  file->label = g_strdup (label);
+  file->fd = -1;
+  file->shards = shards;
+  file->metadata =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  file->entries = g_ptr_array_new ();
+  file->by_name = g_hash_table_new (g_str_hash, g_str_equal);
+  for (guint i = 0; i < shards->len; i++)
+    add_shard (file, i);
+  return file;
+}
+
 void
 sae_safetensors_free (SaeSafetensors *file)
 {
@@ -155,6 +187,7 @@ sae_safetensors_free (SaeSafetensors *file)
   g_clear_pointer (&file->by_name, g_hash_table_unref);
   g_clear_pointer (&file->metadata, g_hash_table_unref);
   g_clear_pointer (&file->entries, g_ptr_array_unref);
+  g_clear_pointer (&file->shards, g_ptr_array_unref);
   g_free (file->label);
   g_free (file);
 }
@@ -185,11 +218,18 @@ sae_safetensors_get_metadata (SaeSafetensors *file, const char *key)
 
 /* --- reading --- */
 
+static SaeSafetensors *
+holder_of (SaeSafetensors *file, const SaeTensorEntry *entry)
+{
+  return file->shards != NULL ? file->shards->pdata[entry->shard] : file;
+}
+
 gboolean
 sae_safetensors_read_bytes (SaeSafetensors *file, const SaeTensorEntry *entry,
     void *dst, GError **error)
 {
-  return read_bytes (file, entry->offset, dst, (gsize) entry->size, error);
+  return read_bytes (holder_of (file, entry), entry->offset, dst,
+      (gsize) entry->size, error);
 }
 
 static gboolean
@@ -265,6 +305,7 @@ sae_safetensors_read_range (SaeSafetensors *file, const SaeTensorEntry *entry,
   guint64 offset;
   gboolean direct;
 
+  file = holder_of (file, entry);
   if (!check_readable (file, entry, error))
     return FALSE;
   g_return_val_if_fail (first <= entry->n_elements, FALSE);

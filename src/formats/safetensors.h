@@ -22,6 +22,7 @@ typedef struct {
   gsize n_elements;
   guint64 offset; /* of the first byte, from the start of the file */
   guint64 size;   /* bytes */
+  guint shard;    /* which of joined files has it */
 } SaeTensorEntry;
 
 typedef struct _SaeSafetensors SaeSafetensors;
@@ -42,6 +43,10 @@ SaeSafetensors *sae_safetensors_open (const char *path, GError **error);
 /* The same over bytes in memory; @label stands for the path in errors. */
 SaeSafetensors *
 sae_safetensors_open_bytes (GBytes *bytes, const char *label, GError **error);
+
+/* Several files as one; no two may have a tensor of the same name. Takes
+ * @shards (SaeSafetensors), which free what they hold. */
+SaeSafetensors *sae_safetensors_join (GPtrArray *shards, const char *label);
 
 void sae_safetensors_free (SaeSafetensors *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeSafetensors, sae_safetensors_free)

@@ -120,7 +120,21 @@ decode_task (guint task, guint worker, gpointer data)
     kernels->combine (x_hat, net->d_out, value, index, n, net->W_dec,
         net->d_out);
     kernels->add (x_hat, net->b_dec, net->d_out);
+    if (sae_input_norm_is_per_row (net->input_norm))
+      sae_input_norm_undo (x_hat, net->d_out, &decode->latents->norms[r]);
   }
+}
+
+static gboolean
+check_norms (const SaeNet *net, const SaeSparseRows *latents, GError **error)
+{
+  if (!sae_input_norm_is_per_row (net->input_norm) || latents->norms)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+      "codes: the model normalises its rows (%s) and needs the mean and the "
+      "scale of each to undo it; these codes do not carry them",
+      sae_input_norm_get_name (net->input_norm));
+  return FALSE;
 }
 
 gboolean
@@ -130,6 +144,8 @@ sae_net_decode (const SaeNet *net, SaeWorkspace *workspace,
   Decode decode = {net, workspace, latents, x_hat, 0};
   gsize n_tasks = (latents->n_rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK;
 
+  if (!check_norms (net, latents, error))
+    return FALSE;
   sae_pool_run (workspace->pool, (guint) n_tasks, decode_task, &decode);
   if (decode.no_memory) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,

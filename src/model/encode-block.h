@@ -26,6 +26,8 @@ typedef struct {
   gsize capacity;          /* candidates a row */
   gsize *counts;           /* latents of each row, slice after slice */
 
+  SaeRowNorm *norms; /* [n_rows]; NULL where rows are not normalised */
+
   /* of the screen, where it is used */
   SaeScreenPrecision precision;
   const float *bias_error; /* [d_sae] */
@@ -39,7 +41,7 @@ typedef struct {
   SaeCandidates *candidates;
   gsize first_row, n_rows;
   guint first, last; /* latents */
-  const float *x;    /* first_row's, less b_dec with pre-bias */
+  const float *x;    /* first_row's, normalised, and less b_dec with pre-bias */
 } SaeEncodeBlock;
 
 /* The threshold of a row that gets none (any more): one with a NaN, or with so

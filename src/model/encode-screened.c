@@ -56,26 +56,70 @@ set_exact (Screening *s, gsize r)
   s->n_exact[r] = c->count;
 }
 
-/* Drops what is below k others for sure, and raises the threshold. */
-static void
-settle_bounds (Screening *s, gsize r, gsize k)
+/* Keeps those of the candidates @first … @end − 1 that may reach @lowest, at
+ * place @kept and after; returns the place after them. */
+static gsize
+keep_reaching (SaeCandidates *c, gsize first, gsize end, float lowest,
+    gsize kept)
 {
-  SaeCandidates *c = &s->block->candidates[r];
-  gsize kept = 0, exact = 0;
-  float lowest;
-
-  if (k == 0 || c->count < k)
-    return;
-  lowest = sae_select_below_kth (c->value, c->count, k, c->threshold);
-  for (gsize p = 0; p < c->count; p++) {
+  for (gsize p = first; p < end; p++) {
     gboolean keeps = c->upper[p] >= lowest;
     c->index[kept] = c->index[p];
     c->value[kept] = c->value[p];
     c->upper[kept] = c->upper[p];
-    exact += (p < s->n_exact[r]) & keeps;
     kept += keeps;
   }
+  return kept;
+}
+
+/* The candidate after the last one in the group of @first, and the largest
+ * lower bound in it. */
+static gsize
+find_group (const SaeCandidates *c, gsize first, gsize size, float *lowest)
+{
+  gsize end = first, last = (c->index[first] / size + 1) * size;
+
+  for (*lowest = c->value[first]; end < c->count && c->index[end] < last; end++)
+    *lowest = MAX (*lowest, c->value[end]);
+  return end;
+}
+
+/* Drops what is below another one of its group for sure. */
+static void
+settle_groups (Screening *s, gsize r, gsize size)
+{
+  SaeCandidates *c = &s->block->candidates[r];
+  gsize n_exact = s->n_exact[r], kept = 0, end;
+
+  for (gsize first = 0; first < c->count; first = end) {
+    gsize before = MAX (first, MIN (n_exact, c->count));
+    float lowest;
+    end = find_group (c, first, size, &lowest);
+    before = MIN (before, end);
+    kept = keep_reaching (c, first, before, lowest, kept);
+    if (before > first)
+      s->n_exact[r] = kept;
+    kept = keep_reaching (c, before, end, lowest, kept);
+  }
   c->count = kept;
+}
+
+/* Drops what is below k others for sure, and raises the threshold. */
+static void
+settle_bounds (Screening *s, gsize r)
+{
+  const SaeEncode *encode = s->block->encode;
+  SaeCandidates *c = &s->block->candidates[r];
+  gsize k = encode->rule->rank (encode->net), exact;
+  float lowest;
+
+  if (encode->rule->group)
+    settle_groups (s, r, encode->rule->group (encode->net));
+  if (k == 0 || c->count < k)
+    return;
+  lowest = sae_select_below_kth (c->value, c->count, k, c->threshold);
+  exact = keep_reaching (c, 0, s->n_exact[r], lowest, 0);
+  c->count = keep_reaching (c, s->n_exact[r], c->count, lowest, exact);
   s->n_exact[r] = exact;
   if (lowest > c->threshold) /* an equal one may have to get in */
     c->threshold = nextafterf (lowest, 0.0f);
@@ -195,11 +239,10 @@ score_by_latent (Screening *s, gsize n_pairs)
 static void
 finish_rows (Screening *s)
 {
-  const SaeEncode *encode = s->block->encode;
   gsize n_pairs, n_latents = s->block->last - s->block->first;
 
   for (gsize r = 0; r < s->block->n_rows; r++)
-    settle_bounds (s, r, encode->rule->rank (encode->net));
+    settle_bounds (s, r);
   n_pairs = count_pairs (s);
   if (n_pairs < n_latents || !score_by_latent (s, n_pairs))
     for (gsize r = 0; r < s->block->n_rows; r++)
@@ -220,7 +263,7 @@ make_room (Screening *s, gsize r)
 
   if (c->count <= MIN (s->settle_at[r], most))
     return;
-  settle_bounds (s, r, encode->rule->rank (encode->net));
+  settle_bounds (s, r);
   if (c->count > most) {
     score_row (s, r);
     settle_exactly (s, r);

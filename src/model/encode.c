@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * latents = rule ((x − [pre_bias] b_dec) W_encᵀ + b_enc), in blocks: a block
- * of latents is scored for a block of rows while its weights are in cache, and
- * what may be active is picked out at once, so that the matrix
+ * latents = rule ((norm (x) − [pre_bias] b_dec) W_encᵀ + b_enc), in blocks: a
+ * block of latents is scored for a block of rows while its weights are in
+ * cache, and what may be active is picked out at once, so that the matrix
  * [n_rows, d_sae] never exists. */
 #include "encode-block.h"
 
@@ -50,6 +50,26 @@ reserve_worker (const SaeEncode *encode, SaeWorkerScratch *scratch)
              sizeof (float)) &&
          (encode->precision == SAE_SCREEN_NONE ||
              sae_encode_screened_reserve (encode, scratch));
+}
+
+/* Statistics are the same whichever slice of the latents asks; one keeps them.
+ * A row without any (a NaN in it) is not finite afterwards. */
+static void
+normalise_rows (SaeEncodeBlock *block)
+{
+  const SaeEncode *encode = block->encode;
+  gsize d = encode->net->d_in;
+  SaeRowNorm *norms = encode->norms + block->first_row;
+  float *x = block->scratch->x.data;
+
+  for (gsize r = 0; r < block->n_rows; r++) {
+    SaeRowNorm norm =
+        sae_input_norm_apply (encode->net->input_norm, block->x + r * d, d,
+            encode->net->pre_bias ? encode->net->b_dec : NULL, x + r * d);
+    if (block->first == 0)
+      norms[r] = norm;
+  }
+  block->x = x;
 }
 
 static void
@@ -122,6 +142,16 @@ append_rows (SaeEncodeBlock *block, guint slice)
   }
 }
 
+static void
+finish_rows (SaeEncodeBlock *block)
+{
+  const SaeEncode *encode = block->encode;
+
+  for (gsize r = 0; r < block->n_rows; r++)
+    encode->rule->finish (encode->net, block->x + r * encode->net->d_in,
+        &block->candidates[r]);
+}
+
 /* Slice after slice of a block of rows. */
 static void
 encode_task (guint task, guint worker, gpointer data)
@@ -146,13 +176,17 @@ encode_task (guint task, guint worker, gpointer data)
   block.out->no_memory = !reserve_worker (encode, block.scratch);
   if (block.out->no_memory)
     return;
+  if (encode->norms)
+    normalise_rows (&block);
   start_candidates (&block);
-  if (encode->net->pre_bias)
+  if (encode->net->pre_bias && !encode->norms)
     subtract_bias (&block);
   if (encode->precision == SAE_SCREEN_NONE)
     sae_encode_dense (&block, 0, block.n_rows);
   else
     sae_encode_screened (&block);
+  if (encode->rule->finish)
+    finish_rows (&block);
   append_rows (&block, slice);
 }
 
@@ -205,6 +239,23 @@ choose_blocks (SaeEncode *encode)
   if (encode->n_slices == 1)
     encode->rows_per_task =
         CLAMP ((rows + 3) & ~(gsize) 3, 1, encode->rows_per_task);
+}
+
+/* Where rows are normalised, room for what is taken from each. */
+static gboolean
+prepare_norms (SaeEncode *encode)
+{
+  SaeWorkspace *workspace = encode->workspace;
+
+  workspace->n_norms = 0;
+  if (!sae_input_norm_is_per_row (encode->net->input_norm))
+    return TRUE;
+  encode->norms = sae_scratch_reserve (&workspace->norms, encode->n_rows,
+      sizeof *encode->norms);
+  if (!encode->norms)
+    return FALSE;
+  workspace->n_norms = encode->n_rows;
+  return TRUE;
 }
 
 /* What the bounds need of the net and the screen does not have. */
@@ -346,7 +397,8 @@ join_tasks (SaeEncode *encode, gsize n_tasks, SaeSparseRows *latents)
   offsets[0] = 0;
   for (gsize r = 0; r < encode->n_rows; r++)
     offsets[r + 1] += offsets[r];
-  *latents = (SaeSparseRows){encode->n_rows, offsets, index, value};
+  *latents =
+      (SaeSparseRows){encode->n_rows, offsets, index, value, encode->norms};
   return TRUE;
 }
 
@@ -391,7 +443,7 @@ sae_net_encode (const SaeNet *net, SaeWorkspace *workspace, const float *x,
   offsets = sae_scratch_reserve (&workspace->offsets,
       encode.n_slices * n_rows + 1, sizeof (gsize));
   if (!offsets || n_tasks > G_MAXUINT || !prepare_tasks (workspace, n_tasks) ||
-      !prepare_screen (&encode))
+      !prepare_screen (&encode) || !prepare_norms (&encode))
     return fail_no_memory (&encode, error);
   encode.counts = offsets + 1;
 

@@ -25,10 +25,11 @@ SaeModel *sae_model_new_take_bytes (const SaeNet *net, GBytes *W_enc,
     GBytes *b_enc, GBytes *W_dec, GBytes *b_dec, GBytes *threshold,
     GHashTable *metadata, GError **error);
 
-/* sae_model_save() with what was seen of each latent: @stats, of as many
+/* sae_model_save_as() with what was seen of each latent: @stats, of as many
  * latents as the model, or NULL. Files of statistics that the folder has from
  * before go. */
-gboolean sae_model_save_with_stats (SaeModel *model,
-    const SaeLatentStats *stats, const char *path, GError **error);
+gboolean
+sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
+    const char *path, const char *layout, GError **error);
 
 SaeNet sae_net_from_config (const SaeConfig *config);

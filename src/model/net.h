@@ -16,15 +16,20 @@ typedef struct {
   SaeSparsity sparsity;
   SaeTies ties;
   gboolean pre_bias;
-  const float *W_enc;      /* [d_sae, d_in]: row i reads latent i */
-  const float *b_enc;      /* [d_sae] */
-  const float *W_dec;      /* [d_sae, d_out]: row i writes latent i */
-  const float *b_dec;      /* [d_out] */
-  const float *threshold;  /* [d_sae]; jump-relu only, else NULL */
-  const SaeScreen *screen; /* of W_enc as it is now; NULL without one */
+  SaeInputNorm input_norm;
+  const float *W_enc;         /* [d_sae, d_in]: row i reads latent i */
+  const float *b_enc;         /* [d_sae] */
+  const float *W_dec;         /* [d_sae, d_out]: row i writes latent i */
+  const float *b_dec;         /* [d_out] */
+  const float *threshold;     /* [d_sae]; jump-relu only, else NULL */
+  const float *r_mag, *b_mag; /* [d_sae]; gated only, else NULL */
+  const float *W_skip;        /* [d_out, d_in]: x_hat += W_skip x; or NULL */
+  const SaeScreen *screen;    /* of W_enc as it is now; NULL without one */
 } SaeNet;
 
 /* Checks the sizes and the rule against each other: d_in, d_out, d_sae in
- * range, 1 ≤ k ≤ d_sae for top-k, d_in = d_out with pre-bias. Refuses
- * batch-top-k, which no model has. The arrays are not looked at. */
+ * range, 1 ≤ k ≤ d_sae for top-k and group-max, k groups of one size for the
+ * latter, d_in = d_out with pre-bias and where rows are normalised, d_in ≥ 2
+ * for layer-norm. Refuses batch-top-k, which no model has. The arrays are not
+ * looked at. */
 gboolean sae_net_check (const SaeNet *net, GError **error);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model.h"
 
+#include "sparsity.h"
+
 G_DEFINE_BOXED_TYPE (SaeConfig, sae_config, sae_config_copy, sae_config_free)
 
 /**
@@ -69,9 +71,10 @@ sae_net_from_config (const SaeConfig *config)
       .d_in = config->d_in,
       .d_out = config->d_out ? config->d_out : config->d_in,
       .d_sae = config->d_sae,
-      .k = sparsity == SAE_SPARSITY_TOP_K ? config->k : 0,
+      .k = sae_sparsity_has_k (sparsity) ? config->k : 0,
       .sparsity = sparsity,
       .ties = config->ties,
       .pre_bias = config->pre_bias,
+      .input_norm = config->input_norm,
   };
 }

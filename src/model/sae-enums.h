@@ -20,6 +20,14 @@ G_BEGIN_DECLS
  * @SAE_SPARSITY_BATCH_TOP_K: relu, then the n·k largest of a batch of n rows;
  *   a rule for training only, whose models are jump-relu
  *   (Bussmann et al. 2024, "BatchTopK sparse autoencoders")
+ * @SAE_SPARSITY_GROUP_MAX: relu, then the largest of each of k groups of
+ *   d_sae / k latents that lie one after the other; for models that others have
+ *   trained (EleutherAI's sparsify, "groupmax")
+ * @SAE_SPARSITY_GATED: relu of a second pre-activation, exp(r_mag) times the
+ *   first without its bias, plus b_mag, where the first is positive; for models
+ *   that others have trained
+ *   (Rajamanoharan et al. 2024, "Improving dictionary learning with gated
+ *   sparse autoencoders")
  *
  * How pre-activations become sparse latents.
  */
@@ -29,7 +37,30 @@ typedef enum {
   SAE_SPARSITY_L1,
   SAE_SPARSITY_JUMP_RELU,
   SAE_SPARSITY_BATCH_TOP_K,
+  SAE_SPARSITY_GROUP_MAX,
+  SAE_SPARSITY_GATED,
 } SaeSparsity;
+
+/**
+ * SaeInputNorm:
+ * @SAE_INPUT_NORM_NONE: rows are encoded as they come
+ * @SAE_INPUT_NORM_LAYER_NORM: each row as (x − mean)/(std + 1e-5), and
+ *   x_hat·std + mean; std with d_in − 1 in the denominator
+ * @SAE_INPUT_NORM_CONSTANT_NORM: each row is scaled to the norm √d_in, and
+ *   x_hat back; a row of zeros stays one, and its x_hat is 0
+ * @SAE_INPUT_NORM_EXPECTED_AVERAGE: rows are encoded as they come, and should
+ *   have been scaled by one number so that their norms are √d_in on average
+ *   (Anthropic, "Circuits updates", April 2024)
+ *
+ * What is done to a row before it is encoded, and undone in its
+ * reconstruction. Values of latents are of the normalised row.
+ */
+typedef enum {
+  SAE_INPUT_NORM_NONE,
+  SAE_INPUT_NORM_LAYER_NORM,
+  SAE_INPUT_NORM_CONSTANT_NORM,
+  SAE_INPUT_NORM_EXPECTED_AVERAGE,
+} SaeInputNorm;
 
 /**
  * SaeTies:

@@ -9,6 +9,7 @@ struct _SaeLatents {
   GBytes *offsets; /* guint64 [n_rows + 1] */
   GBytes *indices; /* guint32 [nnz] */
   GBytes *values;  /* float [nnz] */
+  GBytes *norms;   /* SaeRowNorm [n_rows], or NULL */
 };
 
 G_DEFINE_BOXED_TYPE (SaeLatents, sae_latents, sae_latents_ref,
@@ -48,6 +49,7 @@ sae_latents_get_rows (SaeLatents *latents)
       .offsets = g_bytes_get_data (latents->offsets, NULL),
       .index = g_bytes_get_data (latents->indices, NULL),
       .value = g_bytes_get_data (latents->values, NULL),
+      .norms = latents->norms ? g_bytes_get_data (latents->norms, NULL) : NULL,
   };
 }
 
@@ -85,11 +87,19 @@ sae_latents_new_copy (const SaeSparseRows *rows, guint d_sae, GError **error)
       offsets ? try_copy (rows->index, nnz, sizeof (guint32), error) : NULL;
   g_autoptr (GBytes) values =
       indices ? try_copy (rows->value, nnz, sizeof (float), error) : NULL;
+  g_autoptr (GBytes) norms =
+      values && rows->norms
+          ? try_copy (rows->norms, rows->n_rows, sizeof (SaeRowNorm), error)
+          : NULL;
+  SaeLatents *latents;
 
-  if (!values)
+  if (!values || (rows->norms && !norms))
     return NULL;
-  return latents_take ((guint) rows->n_rows, d_sae, g_steal_pointer (&offsets),
-      g_steal_pointer (&indices), g_steal_pointer (&values));
+  latents =
+      latents_take ((guint) rows->n_rows, d_sae, g_steal_pointer (&offsets),
+          g_steal_pointer (&indices), g_steal_pointer (&values));
+  latents->norms = g_steal_pointer (&norms);
+  return latents;
 }
 
 /**
@@ -185,6 +195,102 @@ sae_latents_new_from_pairs (guint n_rows, guint d_sae, GBytes *indices,
   return sae_latents_new (n_rows, d_sae, offsets, indices, values, error);
 }
 
+/* Counts of each row, then where it begins; FALSE for a place past the last
+ * row. */
+static gboolean
+count_places (const guint32 *place, gsize n, gsize n_rows, guint d_sae,
+    gsize *offsets, GError **error)
+{
+  memset (offsets, 0, (n_rows + 1) * sizeof *offsets);
+  for (gsize p = 0; p < n; p++) {
+    if (place[p] / d_sae >= n_rows) {
+      g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+          "latents: places: expected them below %" G_GSIZE_FORMAT
+          " rows of %u, got %u",
+          n_rows, d_sae, place[p]);
+      return FALSE;
+    }
+    offsets[place[p] / d_sae + 1]++;
+  }
+  for (gsize r = 0; r < n_rows; r++)
+    offsets[r + 1] += offsets[r];
+  return TRUE;
+}
+
+/* Latents of one row keep their order. offsets[r] is moved on to where row r
+ * ends, and then back. */
+static void
+place_in_rows (const guint32 *place, const float *value, gsize n, gsize n_rows,
+    guint d_sae, gsize *offsets, guint32 *index, float *sorted)
+{
+  for (gsize p = 0; p < n; p++) {
+    gsize to = offsets[place[p] / d_sae]++;
+    index[to] = place[p] % d_sae;
+    sorted[to] = value[p];
+  }
+  memmove (offsets + 1, offsets, n_rows * sizeof *offsets);
+  offsets[0] = 0;
+}
+
+static gboolean
+check_sparse (guint n_rows, guint d_sae, GBytes *values, GBytes *places,
+    GError **error)
+{
+  gsize n = g_bytes_get_size (places) / sizeof (guint32);
+
+  if (d_sae == 0 || (guint64) n_rows * d_sae > (guint64) 1 << 32) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "latents: expected at most 2^32 of them, got %u rows of %u", n_rows,
+        d_sae);
+    return FALSE;
+  }
+  return check_size (places, "places", n * sizeof (guint32), error) &&
+         check_size (values, "values", n * sizeof (float), error);
+}
+
+/**
+ * sae_latents_new_from_sparse:
+ * @n_rows: number of rows
+ * @d_sae: number of latents; n_rows · d_sae is at most 2³²
+ * @values: float32 [nnz]
+ * @places: guint32 [nnz]: row · d_sae + latent, in any order
+ * @error: return location
+ *
+ * Makes latents from sparse codes as `saeencoder` and NNStreamer's
+ * `tensor_sparse_enc` write them: what is behind the header of 128 bytes,
+ * which tells the sizes. %SAE_ERROR_SIZE when the arrays do not fit each other
+ * or there are too many latents, %SAE_ERROR_FORMAT for a place past the last
+ * row.
+ *
+ * Returns: (transfer full): latents
+ * Since: 0.1
+ */
+SaeLatents *
+sae_latents_new_from_sparse (guint n_rows, guint d_sae, GBytes *values,
+    GBytes *places, GError **error)
+{
+  gsize n = g_bytes_get_size (places) / sizeof (guint32);
+  const guint32 *place = g_bytes_get_data (places, NULL);
+  g_autofree gsize *offset = NULL;
+  g_autofree guint32 *index = NULL;
+  g_autofree float *value = NULL;
+  g_autoptr (GBytes) offsets = NULL, indices = NULL, sorted = NULL;
+
+  if (!check_sparse (n_rows, d_sae, values, places, error) ||
+      !(offset = try_array ((gsize) n_rows + 1, sizeof *offset, error)) ||
+      !(index = try_array (n, sizeof *index, error)) ||
+      !(value = try_array (n, sizeof *value, error)) ||
+      !count_places (place, n, n_rows, d_sae, offset, error))
+    return NULL;
+  place_in_rows (place, g_bytes_get_data (values, NULL), n, n_rows, d_sae,
+      offset, index, value);
+  offsets = g_bytes_new_take (g_steal_pointer (&offset),
+      ((gsize) n_rows + 1) * sizeof (gsize));
+  indices = g_bytes_new_take (g_steal_pointer (&index), n * sizeof (guint32));
+  sorted = g_bytes_new_take (g_steal_pointer (&value), n * sizeof (float));
+  return sae_latents_new (n_rows, d_sae, offsets, indices, sorted, error);
+}
+
 /**
  * sae_latents_new_from_dense:
  * @d_sae: number of latents
@@ -220,6 +326,36 @@ sae_latents_new_from_dense (guint d_sae, GBytes *dense, GError **error)
 }
 
 /**
+ * sae_latents_with_row_norms:
+ * @latents: latents
+ * @norms: (nullable): float32 [n_rows, 2], mean and scale of each row, as
+ *   sae_latents_get_row_norms() gives them
+ * @error: return location
+ *
+ * The same latents with what a model's #SaeInputNorm took from each row: for
+ * latents that came another way than by sae_model_encode(), without which
+ * sae_model_decode() cannot undo it. Nothing is copied. %SAE_ERROR_SIZE when
+ * @norms has another size.
+ *
+ * Returns: (transfer full): latents
+ * Since: 0.1
+ */
+SaeLatents *
+sae_latents_with_row_norms (SaeLatents *latents, GBytes *norms, GError **error)
+{
+  SaeLatents *copy;
+
+  if (norms && !check_size (norms, "row norms",
+                   latents->n_rows * sizeof (SaeRowNorm), error))
+    return NULL;
+  copy = latents_take (latents->n_rows, latents->d_sae,
+      g_bytes_ref (latents->offsets), g_bytes_ref (latents->indices),
+      g_bytes_ref (latents->values));
+  copy->norms = norms ? g_bytes_ref (norms) : NULL;
+  return copy;
+}
+
+/**
  * sae_latents_ref:
  * @latents: latents
  *
@@ -249,6 +385,7 @@ sae_latents_unref (SaeLatents *latents)
   g_bytes_unref (latents->offsets);
   g_bytes_unref (latents->indices);
   g_bytes_unref (latents->values);
+  g_clear_pointer (&latents->norms, g_bytes_unref);
   g_free (latents);
 }
 
@@ -371,6 +508,22 @@ GBytes *
 sae_latents_get_values (SaeLatents *latents)
 {
   return g_bytes_ref (latents->values);
+}
+
+/**
+ * sae_latents_get_row_norms:
+ * @latents: latents
+ *
+ * Returns: (transfer full) (nullable): float32 [n_rows, 2], what the model's
+ *   #SaeInputNorm took from each row: mean and scale, in the units of the
+ *   stream; x_hat is the decoder's result times the scale, plus the mean. %NULL
+ *   for models that do not normalise rows
+ * Since: 0.1
+ */
+GBytes *
+sae_latents_get_row_norms (SaeLatents *latents)
+{
+  return latents->norms ? g_bytes_ref (latents->norms) : NULL;
 }
 
 /**

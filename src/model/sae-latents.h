@@ -24,8 +24,12 @@ SAE_API SaeLatents *sae_latents_new (guint n_rows, guint d_sae, GBytes *offsets,
     GBytes *indices, GBytes *values, GError **error);
 SAE_API SaeLatents *sae_latents_new_from_pairs (guint n_rows, guint d_sae,
     GBytes *indices, GBytes *values, GError **error);
+SAE_API SaeLatents *sae_latents_new_from_sparse (guint n_rows, guint d_sae,
+    GBytes *values, GBytes *places, GError **error);
 SAE_API SaeLatents *
 sae_latents_new_from_dense (guint d_sae, GBytes *dense, GError **error);
+SAE_API SaeLatents *
+sae_latents_with_row_norms (SaeLatents *latents, GBytes *norms, GError **error);
 SAE_API SaeLatents *sae_latents_ref (SaeLatents *latents);
 SAE_API void sae_latents_unref (SaeLatents *latents);
 
@@ -39,6 +43,7 @@ sae_latents_get_row_values (SaeLatents *latents, guint row, guint *n_active);
 SAE_API GBytes *sae_latents_get_offsets (SaeLatents *latents);
 SAE_API GBytes *sae_latents_get_indices (SaeLatents *latents);
 SAE_API GBytes *sae_latents_get_values (SaeLatents *latents);
+SAE_API GBytes *sae_latents_get_row_norms (SaeLatents *latents);
 SAE_API GBytes *sae_latents_to_dense (SaeLatents *latents, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeLatents, sae_latents_unref)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,10 @@ struct _SaeModel {
   gatomicrefcount ref_count; /* counted inline, where ThreadSanitizer sees it */
   SaeNet net;                /* its pointers are the data of the bytes below */
   GBytes *W_enc, *b_enc, *W_dec, *b_dec;
-  GBytes *threshold;    /* jump-relu only, else NULL */
-  GHashTable *metadata; /* gchar* to gchar* */
+  GBytes *threshold;     /* jump-relu only, else NULL */
+  GBytes *r_mag, *b_mag; /* gated only, else NULL */
+  GBytes *W_skip;        /* NULL without one */
+  GHashTable *metadata;  /* gchar* to gchar* */
 
   GMutex lock;       /* while a screen is made */
   SaeScreen *screen; /* atomic; NULL before */
@@ -33,14 +36,35 @@ sae_model_get_net (SaeModel *model)
   return &model->net;
 }
 
+/* Rows that say how large the columns of a screen are. */
+#define SAMPLE_ROWS 1024
+
+/* Normalised rows for it; NULL when there is no memory for them. */
+static float *
+normalise_sample (const SaeNet *net, const float *x, gsize n_rows)
+{
+  float *sample = g_try_malloc_n (n_rows, net->d_in * sizeof (float));
+
+  for (gsize r = 0; sample && r < n_rows; r++)
+    sae_input_norm_apply (net->input_norm, x + r * net->d_in, net->d_in, NULL,
+        sample + r * net->d_in);
+  return sample;
+}
+
 /* Who comes while another thread makes it, goes on without. */
 static void
 make_screen (SaeModel *model, const float *x, gsize n_rows)
 {
   const SaeNet *net = &model->net;
+  g_autofree float *sample = NULL;
 
   if (!g_mutex_trylock (&model->lock))
     return;
+  if (sae_input_norm_is_per_row (net->input_norm)) {
+    n_rows = MIN (n_rows, SAMPLE_ROWS);
+    x = sample = normalise_sample (net, x, n_rows);
+    n_rows = sample ? n_rows : 0;
+  }
   if (!g_atomic_pointer_get (&model->screen))
     g_atomic_pointer_set (&model->screen,
         sae_screen_new (net->W_enc, net->d_in, net->d_sae, x, n_rows,
@@ -123,6 +147,32 @@ check_threshold (SaeModel *model, GError **error)
   return FALSE;
 }
 
+/* Of gated models, exp (r_mag) is what counts. */
+static gboolean
+check_gate (SaeModel *model, GError **error)
+{
+  gboolean wanted = model->net.sparsity == SAE_SPARSITY_GATED;
+
+  if (!wanted)
+    return TRUE;
+  if (!model->r_mag || !model->b_mag) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "r_mag, b_mag: expected one for each latent with gated, got none");
+    return FALSE;
+  }
+  if (!check_finite ("r_mag", model->r_mag, error) ||
+      !check_finite ("b_mag", model->b_mag, error))
+    return FALSE;
+  for (guint i = 0; i < model->net.d_sae; i++)
+    if (!isfinite ((float) exp ((double) model->net.r_mag[i]))) {
+      g_set_error (error, SAE_ERROR, SAE_ERROR_NON_FINITE,
+          "r_mag: expected exp (r_mag) to be finite, got exp (%g) of latent %u",
+          model->net.r_mag[i], i);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 static const float *
 floats_of (GBytes *bytes)
 {
@@ -156,7 +206,7 @@ sae_model_new_take_bytes (const SaeNet *net, GBytes *W_enc, GBytes *b_enc,
       !check_finite ("b_enc", model->b_enc, error) ||
       !check_finite ("W_dec", model->W_dec, error) ||
       !check_finite ("b_dec", model->b_dec, error) ||
-      !check_threshold (model, error))
+      !check_threshold (model, error) || !check_gate (model, error))
     g_clear_pointer (&model, sae_model_unref);
   return model;
 }
@@ -210,6 +260,18 @@ allocate (const SaeNet *net, float *arrays[N_ARRAYS], GError **error)
   return TRUE;
 }
 
+/* Whether @net is gated; it is l1 then, which add_gate() makes gated. */
+static gboolean
+without_gate (SaeNet *net)
+{
+  if (net->sparsity != SAE_SPARSITY_GATED)
+    return FALSE;
+  net->sparsity = SAE_SPARSITY_L1;
+  return TRUE;
+}
+
+static SaeModel *add_gate (SaeModel *model, GError **error);
+
 /**
  * sae_model_new:
  * @config: sizes and rule
@@ -218,7 +280,8 @@ allocate (const SaeNet *net, float *arrays[N_ARRAYS], GError **error)
  * @error: return location
  *
  * Makes an untrained model; the same seed gives the same bits everywhere. With
- * jump-relu the thresholds are 0; sae_model_with_threshold() sets others.
+ * jump-relu the thresholds are 0; sae_model_with_threshold() sets others. With
+ * gated r_mag and b_mag are 0; sae_model_with_gate() sets others.
  * %SAE_ERROR_SIZE when @config contradicts itself, %SAE_ERROR_NO_SPACE when
  * memory is exhausted.
  *
@@ -231,28 +294,39 @@ sae_model_new (const SaeConfig *config, guint64 seed, SaeInit init,
 {
   SaeNet net = sae_net_from_config (config);
   float *arrays[N_ARRAYS];
+  SaeModel *model;
+  gboolean gated = without_gate (&net);
 
   if (!sae_net_check (&net, error) || !allocate (&net, arrays, error))
     return NULL;
   sae_start_weights (&net, init, seed, arrays[0], arrays[2]);
-  return sae_model_new_take (&net, arrays[0], arrays[1], arrays[2], arrays[3],
+  model = sae_model_new_take (&net, arrays[0], arrays[1], arrays[2], arrays[3],
       arrays[4], NULL, error);
+  return gated ? add_gate (model, error) : model;
+}
+
+static gboolean
+check_weights_size (const char *name, gsize rows, gsize columns, GBytes *from,
+    GError **error)
+{
+  gsize expected = rows * columns * sizeof (float);
+
+  if (g_bytes_get_size (from) == expected)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "%s: expected [%" G_GSIZE_FORMAT ", %" G_GSIZE_FORMAT
+      "] = %" G_GSIZE_FORMAT " bytes, got %" G_GSIZE_FORMAT,
+      name, rows, columns, expected, g_bytes_get_size (from));
+  return FALSE;
 }
 
 static gboolean
 copy_weights (const char *name, float *to, gsize rows, gsize columns,
     GBytes *from, GError **error)
 {
-  gsize expected = rows * columns * sizeof (float);
-
-  if (g_bytes_get_size (from) != expected) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-        "%s: expected [%" G_GSIZE_FORMAT ", %" G_GSIZE_FORMAT
-        "] = %" G_GSIZE_FORMAT " bytes, got %" G_GSIZE_FORMAT,
-        name, rows, columns, expected, g_bytes_get_size (from));
+  if (!check_weights_size (name, rows, columns, from, error))
     return FALSE;
-  }
-  memcpy (to, g_bytes_get_data (from, NULL), expected);
+  memcpy (to, g_bytes_get_data (from, NULL), g_bytes_get_size (from));
   return TRUE;
 }
 
@@ -267,8 +341,9 @@ copy_weights (const char *name, float *to, gsize rows, gsize columns,
  *
  * Makes a model from arrays, which are copied. Note the orientation: W_enc of
  * SAELens and Gemma Scope is the transpose. With jump-relu the thresholds are
- * 0; sae_model_with_threshold() sets others. %SAE_ERROR_SIZE when a size is not
- * what @config says, %SAE_ERROR_NON_FINITE for a NaN or an infinity.
+ * 0; sae_model_with_threshold() sets others. With gated r_mag and b_mag are 0;
+ * sae_model_with_gate() sets others. %SAE_ERROR_SIZE when a size is not what
+ * @config says, %SAE_ERROR_NON_FINITE for a NaN or an infinity.
  *
  * Returns: (transfer full): a model
  * Since: 0.1
@@ -279,6 +354,8 @@ sae_model_new_from_weights (const SaeConfig *config, GBytes *W_enc,
 {
   SaeNet net = sae_net_from_config (config);
   float *a[N_ARRAYS];
+  SaeModel *model;
+  gboolean gated = without_gate (&net);
 
   if (!sae_net_check (&net, error) || !allocate (&net, a, error))
     return NULL;
@@ -289,7 +366,8 @@ sae_model_new_from_weights (const SaeConfig *config, GBytes *W_enc,
     free_arrays (a);
     return NULL;
   }
-  return sae_model_new_take (&net, a[0], a[1], a[2], a[3], a[4], NULL, error);
+  model = sae_model_new_take (&net, a[0], a[1], a[2], a[3], a[4], NULL, error);
+  return gated ? add_gate (model, error) : model;
 }
 
 /**
@@ -324,6 +402,9 @@ sae_model_unref (SaeModel *model)
   g_bytes_unref (model->W_dec);
   g_bytes_unref (model->b_dec);
   g_clear_pointer (&model->threshold, g_bytes_unref);
+  g_clear_pointer (&model->W_skip, g_bytes_unref);
+  g_clear_pointer (&model->r_mag, g_bytes_unref);
+  g_clear_pointer (&model->b_mag, g_bytes_unref);
   g_hash_table_unref (model->metadata);
   sae_screen_free (model->screen);
   g_mutex_clear (&model->lock);
@@ -345,6 +426,12 @@ share_weights (SaeModel *model)
   copy->b_dec = g_bytes_ref (model->b_dec);
   if (model->threshold)
     copy->threshold = g_bytes_ref (model->threshold);
+  if (model->W_skip)
+    copy->W_skip = g_bytes_ref (model->W_skip);
+  if (model->r_mag)
+    copy->r_mag = g_bytes_ref (model->r_mag);
+  if (model->b_mag)
+    copy->b_mag = g_bytes_ref (model->b_mag);
   copy->metadata = copy_metadata (model->metadata);
   return copy;
 }
@@ -353,6 +440,9 @@ share_weights (SaeModel *model)
 static void
 take_threshold (SaeModel *model, float *threshold)
 {
+  g_clear_pointer (&model->r_mag, g_bytes_unref);
+  g_clear_pointer (&model->b_mag, g_bytes_unref);
+  model->net.r_mag = model->net.b_mag = NULL;
   g_clear_pointer (&model->threshold, g_bytes_unref);
   if (threshold)
     model->threshold = take_floats (threshold, 1, model->net.d_sae);
@@ -415,6 +505,105 @@ sae_model_with_threshold (SaeModel *model, GBytes *threshold, GError **error)
   return g_steal_pointer (&copy);
 }
 
+static GBytes *
+copy_floats (const char *name, guint d_sae, GBytes *from, GError **error)
+{
+  float *floats = sae_floats_new (1, d_sae, name, error);
+
+  if (floats && copy_weights (name, floats, 1, d_sae, from, error))
+    return take_floats (floats, 1, d_sae);
+  free (floats);
+  return NULL;
+}
+
+/**
+ * sae_model_with_gate:
+ * @model: a model
+ * @r_mag: float32 [d_sae]: the logarithm of what the magnitude's weights are
+ *   more than the gate's
+ * @b_mag: float32 [d_sae]: the magnitude's bias
+ * @error: return location
+ *
+ * The same weights under the gated rule, with s = (x − [pre_bias] b_dec)
+ * W_encᵀ: a latent is relu(exp(r_mag)·s + b_mag) where s + b_enc > 0, else 0.
+ * b_enc is the gate's bias. @r_mag and @b_mag are copied, the weights are not.
+ * %SAE_ERROR_SIZE when they have another size, %SAE_ERROR_NON_FINITE for a NaN,
+ * an infinity or an exponential that is none.
+ *
+ * Returns: (transfer full): a model
+ * Since: 0.1
+ */
+SaeModel *
+sae_model_with_gate (SaeModel *model, GBytes *r_mag, GBytes *b_mag,
+    GError **error)
+{
+  g_autoptr (SaeModel) copy = share_weights (model);
+  guint d_sae = model->net.d_sae;
+
+  take_threshold (copy, NULL);
+  copy->net.sparsity = SAE_SPARSITY_GATED;
+  copy->net.k = 0;
+  copy->r_mag = copy_floats ("r_mag", d_sae, r_mag, error);
+  if (copy->r_mag)
+    copy->b_mag = copy_floats ("b_mag", d_sae, b_mag, error);
+  if (!copy->b_mag)
+    return NULL;
+  copy->net.r_mag = floats_of (copy->r_mag);
+  copy->net.b_mag = floats_of (copy->b_mag);
+  return check_gate (copy, error) ? g_steal_pointer (&copy) : NULL;
+}
+
+/* A gated model starts as an l1 one, whose r_mag and b_mag are then 0. */
+static SaeModel *
+add_gate (SaeModel *model, GError **error)
+{
+  g_autoptr (SaeModel) plain = model;
+  g_autoptr (GBytes) zeros = NULL;
+  float *floats;
+
+  if (!plain)
+    return NULL;
+  floats = sae_floats_new (1, plain->net.d_sae, "r_mag", error);
+  if (!floats)
+    return NULL;
+  zeros = take_floats (floats, 1, plain->net.d_sae);
+  return sae_model_with_gate (plain, zeros, zeros, error);
+}
+
+/**
+ * sae_model_with_skip:
+ * @model: a model
+ * @W_skip: (nullable): float32 [d_out, d_in]; row j reads the input for
+ *   output j. %NULL removes the skip connection
+ * @error: return location
+ *
+ * The same weights with a skip connection: x_hat = latents W_dec + b_dec +
+ * x W_skipᵀ, with x as it comes. Codes do not carry x, so sae_model_decode() of
+ * such a model is %SAE_ERROR_UNSUPPORTED; sae_model_forward() is not. @W_skip
+ * is not copied. %SAE_ERROR_SIZE when it has another size,
+ * %SAE_ERROR_NON_FINITE for a NaN or an infinity.
+ *
+ * Returns: (transfer full): a model
+ * Since: 0.1
+ */
+SaeModel *
+sae_model_with_skip (SaeModel *model, GBytes *W_skip, GError **error)
+{
+  g_autoptr (SaeModel) copy = share_weights (model);
+
+  g_clear_pointer (&copy->W_skip, g_bytes_unref);
+  copy->net.W_skip = NULL;
+  if (!W_skip)
+    return g_steal_pointer (&copy);
+  if (!check_weights_size ("W_skip", model->net.d_out, model->net.d_in, W_skip,
+          error) ||
+      !check_finite ("W_skip", W_skip, error))
+    return NULL;
+  copy->W_skip = g_bytes_ref (W_skip);
+  copy->net.W_skip = floats_of (W_skip);
+  return g_steal_pointer (&copy);
+}
+
 /**
  * sae_model_with_metadata:
  * @model: a model
@@ -456,6 +645,7 @@ sae_model_get_config (SaeModel *model)
   config->sparsity = model->net.sparsity;
   config->ties = model->net.ties;
   config->pre_bias = model->net.pre_bias;
+  config->input_norm = model->net.input_norm;
   return config;
 }
 
@@ -589,6 +779,61 @@ GBytes *
 sae_model_get_threshold (SaeModel *model)
 {
   return model->threshold ? g_bytes_ref (model->threshold) : NULL;
+}
+
+/**
+ * sae_model_get_W_skip:
+ * @model: a model
+ *
+ * Returns: (transfer full) (nullable): float32 [d_out, d_in], see
+ *   sae_model_with_skip(); not copied. %NULL without a skip connection
+ * Since: 0.1
+ */
+GBytes *
+sae_model_get_W_skip (SaeModel *model)
+{
+  return model->W_skip ? g_bytes_ref (model->W_skip) : NULL;
+}
+
+/**
+ * sae_model_get_r_mag:
+ * @model: a model
+ *
+ * Returns: (transfer full) (nullable): float32 [d_sae], see
+ *   sae_model_with_gate(); not copied. %NULL for other rules
+ * Since: 0.1
+ */
+GBytes *
+sae_model_get_r_mag (SaeModel *model)
+{
+  return model->r_mag ? g_bytes_ref (model->r_mag) : NULL;
+}
+
+/**
+ * sae_model_get_b_mag:
+ * @model: a model
+ *
+ * Returns: (transfer full) (nullable): float32 [d_sae], see
+ *   sae_model_with_gate(); not copied. %NULL for other rules
+ * Since: 0.1
+ */
+GBytes *
+sae_model_get_b_mag (SaeModel *model)
+{
+  return model->b_mag ? g_bytes_ref (model->b_mag) : NULL;
+}
+
+/**
+ * sae_model_get_input_norm:
+ * @model: a model
+ *
+ * Returns: what it does to a row before it encodes it
+ * Since: 0.1
+ */
+SaeInputNorm
+sae_model_get_input_norm (SaeModel *model)
+{
+  return model->net.input_norm;
 }
 
 /**

@@ -11,10 +11,11 @@ G_BEGIN_DECLS
  * @d_in: width of an input row
  * @d_out: width of a reconstructed row; 0 stands for @d_in
  * @d_sae: number of latents
- * @k: latents kept per row by top-k
+ * @k: latents kept per row by top-k; number of groups of group-max
  * @sparsity: the sparsity rule; auto is top-k
  * @ties: what top-k does with equal values
  * @pre_bias: whether b_dec is subtracted from the input before encoding
+ * @input_norm: how rows are normalised before that
  *
  * What makes a model besides its weights. A plain value: set the fields.
  */
@@ -26,6 +27,7 @@ typedef struct {
   SaeSparsity sparsity;
   SaeTies ties;
   gboolean pre_bias;
+  SaeInputNorm input_norm;
   /*< private >*/
   gpointer padding[8];
 } SaeConfig;
@@ -55,6 +57,10 @@ SAE_API SaeModel *sae_model_new_from_weights (const SaeConfig *config,
 SAE_API SaeModel *sae_model_load (const char *path, GError **error);
 SAE_API gboolean sae_model_save (SaeModel *model, const char *path,
     GError **error);
+SAE_API gboolean sae_model_save_as (SaeModel *model, const char *path,
+    const char *layout, GError **error);
+SAE_API char **sae_model_list_layouts (void);
+SAE_API gboolean sae_model_can_save_as (const char *layout);
 SAE_API SaeModel *sae_model_ref (SaeModel *model);
 SAE_API void sae_model_unref (SaeModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeModel, sae_model_unref)
@@ -63,6 +69,10 @@ SAE_API SaeModel *
 sae_model_with_top_k (SaeModel *model, guint k, SaeTies ties, GError **error);
 SAE_API SaeModel *
 sae_model_with_threshold (SaeModel *model, GBytes *threshold, GError **error);
+SAE_API SaeModel *sae_model_with_gate (SaeModel *model, GBytes *r_mag,
+    GBytes *b_mag, GError **error);
+SAE_API SaeModel *
+sae_model_with_skip (SaeModel *model, GBytes *W_skip, GError **error);
 SAE_API SaeModel *
 sae_model_with_metadata (SaeModel *model, const char *key, const char *value);
 
@@ -77,6 +87,10 @@ SAE_API GBytes *sae_model_get_b_enc (SaeModel *model);
 SAE_API GBytes *sae_model_get_W_dec (SaeModel *model);
 SAE_API GBytes *sae_model_get_b_dec (SaeModel *model);
 SAE_API GBytes *sae_model_get_threshold (SaeModel *model);
+SAE_API GBytes *sae_model_get_W_skip (SaeModel *model);
+SAE_API GBytes *sae_model_get_r_mag (SaeModel *model);
+SAE_API GBytes *sae_model_get_b_mag (SaeModel *model);
+SAE_API SaeInputNorm sae_model_get_input_norm (SaeModel *model);
 SAE_API char **sae_model_list_metadata (SaeModel *model);
 SAE_API const char *sae_model_get_metadata (SaeModel *model, const char *key);
 
@@ -104,6 +118,10 @@ SAE_API void sae_workspace_unref (SaeWorkspace *workspace);
 SAE_API void
 sae_workspace_set_zero_nonfinite (SaeWorkspace *workspace, gboolean zero);
 SAE_API guint64 sae_workspace_get_n_nonfinite (SaeWorkspace *workspace);
+SAE_API const float *
+sae_workspace_get_row_norms (SaeWorkspace *workspace, gsize *n_rows);
+SAE_API void sae_workspace_set_row_norms (SaeWorkspace *workspace,
+    const float *norms, gsize n_rows);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeWorkspace, sae_workspace_unref)
 
 SAE_API gboolean sae_model_encode_rows (SaeModel *model,

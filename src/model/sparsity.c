@@ -5,7 +5,15 @@ static const SaeSparsityRule *const rules[] = {
     &sae_sparsity_top_k,
     &sae_sparsity_l1,
     &sae_sparsity_jump_relu,
+    &sae_sparsity_group_max,
+    &sae_sparsity_gated,
 };
+
+gboolean
+sae_sparsity_has_k (SaeSparsity sparsity)
+{
+  return sparsity == SAE_SPARSITY_TOP_K || sparsity == SAE_SPARSITY_GROUP_MAX;
+}
 
 const SaeSparsityRule *
 sae_sparsity_find (SaeSparsity sparsity)

@@ -30,13 +30,22 @@ typedef struct {
   /* How many of a row's largest are kept for sure; 0 where that is not the
    * rule. */
   gsize (*rank) (const SaeNet *net);
+  /* Latents of a group of which only the largest is kept; NULL where there are
+   * no groups. */
+  gsize (*group) (const SaeNet *net);
   /* The threshold before anything was seen. */
   float (*first_threshold) (const SaeNet *net);
   /* Drops candidates that cannot be active and raises the threshold;
    * @scratch has room for as many floats as there are candidates. After the
    * last block what is left is active. */
   void (*settle) (const SaeNet *net, SaeCandidates *candidates, float *scratch);
+  /* NULL, or makes values of what is left, once, out of its pre-activations
+   * and the row @x [d_in] that they are of; it may drop some. */
+  void (*finish) (const SaeNet *net, const float *x, SaeCandidates *candidates);
 } SaeSparsityRule;
+
+/* Whether a model of this rule has a k: no row has more latents. */
+gboolean sae_sparsity_has_k (SaeSparsity sparsity);
 
 /* NULL for an unknown rule and for auto. */
 const SaeSparsityRule *sae_sparsity_find (SaeSparsity sparsity);
@@ -44,3 +53,5 @@ const SaeSparsityRule *sae_sparsity_find (SaeSparsity sparsity);
 extern const SaeSparsityRule sae_sparsity_top_k;
 extern const SaeSparsityRule sae_sparsity_l1;
 extern const SaeSparsityRule sae_sparsity_jump_relu;
+extern const SaeSparsityRule sae_sparsity_group_max;
+extern const SaeSparsityRule sae_sparsity_gated;

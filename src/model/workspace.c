@@ -149,6 +149,10 @@ sae_workspace_unref (SaeWorkspace *workspace)
   sae_scratch_clear (&workspace->offsets);
   sae_scratch_clear (&workspace->index);
   sae_scratch_clear (&workspace->value);
+  sae_scratch_clear (&workspace->edited);
+  sae_scratch_clear (&workspace->deltas);
+  sae_scratch_clear (&workspace->fates);
+  sae_scratch_clear (&workspace->norms);
   g_free (workspace->workers);
   g_free (workspace);
 }
@@ -156,8 +160,9 @@ sae_workspace_unref (SaeWorkspace *workspace)
 /**
  * sae_workspace_set_zero_nonfinite:
  * @workspace: a workspace
- * @zero: %TRUE to give rows with a NaN or an infinity no latents, %FALSE to
- *   fail the whole call with %SAE_ERROR_NON_FINITE (the default)
+ * @zero: %TRUE to give rows with a NaN or an infinity no latents, and to steer
+ *   them nowhere, %FALSE to fail the whole call with %SAE_ERROR_NON_FINITE (the
+ *   default)
  *
  * Chooses what happens to rows that cannot be encoded.
  *
@@ -173,14 +178,55 @@ sae_workspace_set_zero_nonfinite (SaeWorkspace *workspace, gboolean zero)
  * sae_workspace_get_n_nonfinite:
  * @workspace: a workspace
  *
- * Returns: how many rows were given no latents because of a NaN or an
- *   infinity, over the life of @workspace
+ * Returns: how many rows were given no latents, or were not steered, because
+ *   of a NaN or an infinity, over the life of @workspace
  * Since: 0.1
  */
 guint64
 sae_workspace_get_n_nonfinite (SaeWorkspace *workspace)
 {
   return workspace->n_nonfinite;
+}
+
+/**
+ * sae_workspace_get_row_norms: (skip)
+ * @workspace: a workspace
+ * @n_rows: (out): number of rows, 0 with %NULL
+ *
+ * What sae_model_encode_rows() took from each row, last time, when its model
+ * normalises rows (#SaeInputNorm): pairs of mean and scale, so that
+ * x_hat·scale + mean is in the units of the stream. They belong to @workspace
+ * and hold until it encodes again.
+ *
+ * Returns: (nullable): [n_rows, 2]; %NULL when rows were not normalised
+ * Since: 0.1
+ */
+const float *
+sae_workspace_get_row_norms (SaeWorkspace *workspace, gsize *n_rows)
+{
+  G_STATIC_ASSERT (sizeof (SaeRowNorm) == 2 * sizeof (float));
+  *n_rows = workspace->n_norms;
+  return workspace->n_norms ? workspace->norms.data : NULL;
+}
+
+/**
+ * sae_workspace_set_row_norms: (skip)
+ * @workspace: a workspace
+ * @norms: (nullable): [n_rows, 2], as sae_workspace_get_row_norms() gave them
+ * @n_rows: number of rows
+ *
+ * Gives the next sae_model_decode_rows() or sae_model_decode_dense() the mean
+ * and the scale of each of its rows, which models that normalise rows need.
+ * @norms is not copied, and forgotten after that call.
+ *
+ * Since: 0.1
+ */
+void
+sae_workspace_set_row_norms (SaeWorkspace *workspace, const float *norms,
+    gsize n_rows)
+{
+  workspace->given = (const SaeRowNorm *) norms;
+  workspace->n_given = norms ? n_rows : 0;
 }
 
 static gsize

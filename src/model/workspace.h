@@ -3,6 +3,7 @@
  * Scratch that lives as long as its owner and only grows. */
 #pragma once
 
+#include "input-norm.h"
 #include "net.h"
 #include "pool.h"
 #include "sae-model.h"
@@ -22,13 +23,13 @@ void sae_scratch_clear (SaeScratch *scratch);
 
 /* What one worker needs while it encodes a block of rows. */
 typedef struct {
-  SaeScratch x;      /* rows less b_dec, with pre-bias */
+  SaeScratch x;      /* rows normalised, and less b_dec with pre-bias */
   SaeScratch scores; /* [rows, block of latents] */
   SaeScratch rounded, screened, widened, pairs, pair_scores; /* of a screen */
   SaeScratch candidate_index, candidate_value, candidate_upper, candidates;
   SaeScratch select;
   SaeScratch sort_keys, sort_index,
-      sort_value; /* a decoder's row put in order */
+      sort_value; /* a decoder's row put in order, edited latents of a row */
 } SaeWorkerScratch;
 
 /* The latents that one task found: rows back to back. */
@@ -54,7 +55,14 @@ struct _SaeWorkspace {
 
   /* The result of the last encode: compressed rows. */
   SaeScratch offsets, index, value;
+  SaeScratch norms;        /* of the rows, where they are normalised */
+  gsize n_norms;           /* rows that they are of; 0 where they are not */
+  const SaeRowNorm *given; /* borrowed, for the next decode */
+  gsize n_given;
   gsize n_found; /* latents, before slices of a row are merged */
+
+  /* The result of the last steering. */
+  SaeScratch edited, deltas, fates;
 
   SaeTaskLatents *tasks;
   gsize n_tasks;
@@ -66,6 +74,7 @@ typedef struct {
   const gsize *offsets;
   const guint32 *index;
   const float *value;
+  const SaeRowNorm *norms; /* [n_rows], or NULL */
 } SaeSparseRows;
 
 /* Scratch of its own and the threads of @lender; one call at a time with
@@ -76,8 +85,10 @@ SaeWorkspace *sae_workspace_new_sharing (SaeWorkspace *lender);
 gboolean sae_net_encode (const SaeNet *net, SaeWorkspace *workspace,
     const float *x, gsize n_rows, SaeSparseRows *latents, GError **error);
 
-/* x_hat [n_rows, d_out] = latents W_dec + b_dec. Indices are below d_sae (the
- * caller has checked); rows out of order are summed in ascending order. */
+/* x_hat [n_rows, d_out] = latents W_dec + b_dec, with the normalisation of each
+ * row undone: refused where the net has one and @latents lack it. Indices are
+ * below d_sae (the caller has checked); rows out of order are summed in
+ * ascending order. */
 gboolean sae_net_decode (const SaeNet *net, SaeWorkspace *workspace,
     const SaeSparseRows *latents, float *x_hat, GError **error);
 

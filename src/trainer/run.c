@@ -162,8 +162,18 @@ check_options (SaeRun *run, GError **error)
   gboolean has_k = net.sparsity == SAE_SPARSITY_TOP_K ||
                    net.sparsity == SAE_SPARSITY_BATCH_TOP_K;
 
+  if (net.sparsity == SAE_SPARSITY_GATED) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "sparsity: gated dictionaries run here, but are not trained");
+    return FALSE;
+  }
   if (net.sparsity == SAE_SPARSITY_BATCH_TOP_K)
     net.sparsity = SAE_SPARSITY_TOP_K;
+  if (net.sparsity == SAE_SPARSITY_GROUP_MAX) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "sparsity: group-max dictionaries run here, but are not trained");
+    return FALSE;
+  }
   if (!sae_net_check (&net, error) ||
       !sae_prefixes_parse (options->prefixes, net.d_sae, run->prefixes,
           &run->n_prefixes, error))

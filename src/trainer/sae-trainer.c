@@ -111,10 +111,24 @@ sae_trainer_class_init (SaeTrainerClass *klass)
   object_class->get_property = sae_trainer_get_property;
   object_class->finalize = sae_trainer_finalize;
   sae_trainer_options_install (object_class);
+  /**
+   * SaeTrainer:steps:
+   *
+   * Optimiser steps taken since the start.
+   *
+   * Since: 0.1
+   */
   g_object_class_install_property (object_class,
       sae_trainer_options_end () + PROP_STEPS,
       g_param_spec_uint64 ("steps", NULL, "Optimiser steps taken", 0,
           G_MAXUINT64, 0, read_only));
+  /**
+   * SaeTrainer:rows:
+   *
+   * Rows trained on since the start.
+   *
+   * Since: 0.1
+   */
   g_object_class_install_property (object_class,
       sae_trainer_options_end () + PROP_ROWS,
       g_param_spec_uint64 ("rows", NULL, "Rows trained on", 0, G_MAXUINT64, 0,
@@ -172,12 +186,38 @@ adopt_size (const char *name, guint *set, guint model_has, GError **error)
   return TRUE;
 }
 
+/* What runs, but has no gradients here. */
+static gboolean
+check_trainable (const SaeNet *net, GError **error)
+{
+  if (net->sparsity == SAE_SPARSITY_GATED) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "model: gated dictionaries run here, but are not trained");
+    return FALSE;
+  }
+  if (net->W_skip) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "model: dictionaries with a skip connection, W_skip, run here, but are "
+        "not trained");
+    return FALSE;
+  }
+  if (net->input_norm != SAE_INPUT_NORM_NONE) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "model: dictionaries that normalise their input (%s) run here, but are "
+        "not trained",
+        sae_input_norm_get_name (net->input_norm));
+    return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 adopt_model (SaeTrainerOptions *options, SaeModel *model, GError **error)
 {
   const SaeNet *net = sae_model_get_net (model);
 
-  if (!adopt_size ("input-size", &options->d_in, net->d_in, error) ||
+  if (!check_trainable (net, error) ||
+      !adopt_size ("input-size", &options->d_in, net->d_in, error) ||
       !adopt_size ("output-size", &options->d_out, net->d_out, error) ||
       !adopt_size ("dict-size", &options->d_sae, net->d_sae, error))
     return FALSE;
@@ -251,7 +291,9 @@ sae_trainer_start (SaeTrainer *trainer, GError **error)
  *
  * Starts a run from the weights of @model; optimiser, schedule and counters
  * start anew. Sizes that were set must be the model's, and its metadata is
- * kept.
+ * kept. %SAE_ERROR_UNSUPPORTED for what is not trained here: group-max and gated
+ * models, those with a skip connection and those that normalise their input
+ * (#SaeInputNorm).
  *
  * Returns: whether it started
  * Since: 0.1
@@ -709,6 +751,26 @@ gboolean
 sae_trainer_save (SaeTrainer *trainer, SaeModel *model, const char *path,
     GError **error)
 {
+  return sae_trainer_save_as (trainer, model, path, NULL, error);
+}
+
+/**
+ * sae_trainer_save_as:
+ * @trainer: a trainer
+ * @model: (nullable): what to write; %NULL for the dictionary as it is now
+ * @path: (type filename): a folder
+ * @layout: (nullable): one of sae_model_list_layouts(); %NULL is `saelens`
+ * @error: return location
+ *
+ * sae_trainer_save() in another layout, as sae_model_save_as() does.
+ *
+ * Returns: whether it worked
+ * Since: 0.1
+ */
+gboolean
+sae_trainer_save_as (SaeTrainer *trainer, SaeModel *model, const char *path,
+    const char *layout, GError **error)
+{
   g_autoptr (SaeModel) current =
       model ? sae_model_ref (model) : sae_trainer_get_model (trainer, error);
   SaeLatentStats stats = {0};
@@ -722,7 +784,7 @@ sae_trainer_save (SaeTrainer *trainer, SaeModel *model, const char *path,
         &stats, error);
   g_mutex_unlock (&trainer->lock);
   ok = ok && sae_model_save_with_stats (current, stats.n_rows ? &stats : NULL,
-                 path, error);
+                 path, layout, error);
   sae_latent_stats_clear (&stats);
   return ok;
 }

@@ -41,6 +41,8 @@ SAE_API guint64 sae_trainer_drop_pending (SaeTrainer *trainer);
 
 SAE_API SaeModel *sae_trainer_get_model (SaeTrainer *trainer, GError **error);
 SAE_API SaeConfig *sae_trainer_get_config (SaeTrainer *trainer);
+SAE_API gboolean sae_trainer_save_as (SaeTrainer *trainer, SaeModel *model,
+    const char *path, const char *layout, GError **error);
 SAE_API gboolean sae_trainer_save (SaeTrainer *trainer, SaeModel *model,
     const char *path, GError **error);
 SAE_API SaeMetrics *sae_trainer_get_metrics (SaeTrainer *trainer);

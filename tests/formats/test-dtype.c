@@ -66,6 +66,48 @@ test_bfloat16_is_exact (void)
   check_all_values (SAE_DTYPE_BFLOAT16, 8, 7);
 }
 
+static guint16
+round_to_float16 (float value)
+{
+  _Float16 half = (_Float16) value;
+  guint16 bits;
+
+  memcpy (&bits, &half, sizeof bits);
+  return bits;
+}
+
+static void
+expect_rounded (guint32 bits)
+{
+  float value;
+
+  memcpy (&value, &bits, sizeof value);
+  g_assert_cmphex (sae_dtype_float16_from_float32 (value), ==,
+      round_to_float16 (value));
+}
+
+/* As the compiler rounds: every 1021st float, those in the middle of two
+ * halves, and their neighbours. */
+static void
+test_float16_is_the_nearest (void)
+{
+  for (guint64 bits = 0; bits <= G_MAXUINT32; bits += 1021)
+    expect_rounded ((guint32) bits);
+  for (guint32 half = 0; half < 0x10000; half++) {
+    guint16 bits = (guint16) half;
+    float value;
+    guint32 middle;
+    sae_dtype_to_float32 (SAE_DTYPE_FLOAT16, &bits, 1, &value);
+    if (value == value)
+      g_assert_cmphex (sae_dtype_float16_from_float32 (value), ==, half);
+    memcpy (&middle, &value, sizeof middle);
+    middle += 0x1000;
+    expect_rounded (middle - 1);
+    expect_rounded (middle);
+    expect_rounded (middle + 1);
+  }
+}
+
 /* GStreamer applications may have set the flag on a streaming thread. */
 static void
 test_float16_ignores_denormal_flags (void)
@@ -172,6 +214,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/formats/dtype/float16-is-exact", test_float16_is_exact);
   g_test_add_func ("/formats/dtype/bfloat16-is-exact", test_bfloat16_is_exact);
+  g_test_add_func ("/formats/dtype/float16-is-the-nearest",
+      test_float16_is_the_nearest);
   g_test_add_func ("/formats/dtype/float16-ignores-denormal-flags",
       test_float16_ignores_denormal_flags);
   g_test_add_func ("/formats/dtype/float64-rounds-to-nearest-even",

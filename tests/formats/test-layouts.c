@@ -19,7 +19,35 @@ test_every_layout_is_complete (void)
   }
 }
 
-static const char *const rules[] = {"top-k", "jump-relu"};
+static const char *const rules[] = {"top-k", "jump-relu", "group-max"};
+
+/* What can be saved as what. */
+static gboolean
+can_express (const SaeLayout *layout, const char *rule)
+{
+  if (strcmp (layout->name, "sparsify") == 0)
+    return strcmp (rule, "jump-relu") != 0;
+  return strcmp (rule, "group-max") != 0;
+}
+
+/* FALSE for a layout that refuses, as it should. */
+static gboolean
+save (const SaeLayout *layout, const SaeDictionary *dictionary,
+    const char *path)
+{
+  GError *error = NULL;
+  g_autofree char *name = g_strdup_printf ("layout '%s'", layout->name);
+
+  if (layout->save == NULL)
+    return FALSE;
+  sae_layouts_save (dictionary, layout->name, path, &error);
+  if (can_express (layout, dictionary->sparsity)) {
+    g_assert_no_error (error);
+    return TRUE;
+  }
+  scratch_assert_error (&error, SAE_ERROR_UNSUPPORTED, name);
+  return FALSE;
+}
 
 /* Small, with numbers that show a wrong orientation. */
 static SaeDictionary *
@@ -29,7 +57,9 @@ make_dictionary (const char *sparsity)
 
   dictionary->d_in = dictionary->d_out = 3;
   dictionary->d_sae = 5;
-  dictionary->k = strcmp (sparsity, "top-k") == 0 ? 2 : 0;
+  dictionary->k = strcmp (sparsity, "top-k") == 0       ? 2
+                  : strcmp (sparsity, "group-max") == 0 ? 5
+                                                        : 0;
   dictionary->sparsity = g_strdup (sparsity);
   dictionary->ties = g_strdup ("keep-all");
   dictionary->pre_bias = TRUE;
@@ -97,11 +127,8 @@ test_every_layout_refuses_every_shorter_length (Scratch *scratch,
 
   for (; *layout != NULL; layout++) {
     g_autofree char *path = scratch_path (scratch, (*layout)->name);
-    GError *error = NULL;
-    if ((*layout)->save == NULL)
+    if (!save (*layout, dictionary, path))
       continue;
-    sae_layouts_save (dictionary, (*layout)->name, path, &error);
-    g_assert_no_error (error);
     for (guint i = 0; (*layout)->files[i] != NULL; i++)
       check_truncations (path, (*layout)->files[i]);
   }
@@ -118,10 +145,8 @@ test_every_layout_gives_back_what_was_saved (Scratch *scratch,
     g_autofree char *path = scratch_path (scratch, (*layout)->name);
     g_autoptr (SaeDictionary) again = NULL;
     GError *error = NULL;
-    if ((*layout)->save == NULL)
+    if (!save (*layout, dictionary, path))
       continue;
-    sae_layouts_save (dictionary, (*layout)->name, path, &error);
-    g_assert_no_error (error);
     g_assert_true ((*layout)->probe (path));
     again = sae_layouts_load (path, &error);
     g_assert_no_error (error);
@@ -185,6 +210,27 @@ test_probe_finds_what_save_would_refuse (Scratch *scratch, gconstpointer data)
   g_assert_cmpuint (scratch_count (scratch->path), ==, 2);
 }
 
+/* The weights of the layout before must not be found beside the new ones. */
+static void
+test_a_save_as_another_layout_replaces (Scratch *scratch, gconstpointer data)
+{
+  static const char *const names[] = {"saelens", "sparsify", "saelens"};
+  g_autoptr (SaeDictionary) dictionary = make_dictionary ("top-k");
+  g_autofree char *path = scratch_path (scratch, "out");
+  GError *error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autoptr (SaeDictionary) again = NULL;
+    dictionary->b_dec[0] = (float) i;
+    sae_layouts_save (dictionary, names[i], path, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (scratch_count (path), ==, 2);
+    again = sae_layouts_load (path, &error);
+    g_assert_no_error (error);
+    assert_same (dictionary, again);
+  }
+}
+
 static void
 add_for_rule (const char *name, const char *rule,
     void (*test) (Scratch *, gconstpointer))
@@ -211,5 +257,7 @@ main (int argc, char **argv)
   ADD ("save-refuses-unknown-layouts", test_save_refuses_unknown_layouts);
   ADD ("probe-finds-what-save-would-refuse",
       test_probe_finds_what_save_would_refuse);
+  ADD ("a-save-as-another-layout-replaces",
+      test_a_save_as_another_layout_replaces);
   return g_test_run ();
 }

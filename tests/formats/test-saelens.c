@@ -55,7 +55,8 @@ check_arrays (const SaeDictionary *dictionary, const char *folder,
 {
   g_autofree float *W_enc = raw_tensor (folder, "W_enc", D_IN * D_SAE);
   g_autofree float *W_dec = raw_tensor (folder, "W_dec", D_SAE * D_IN);
-  g_autofree float *b_enc = raw_tensor (folder, "b_enc", D_SAE);
+  g_autofree float *b_enc = raw_tensor (folder,
+      strcmp (dictionary->sparsity, "gated") == 0 ? "b_gate" : "b_enc", D_SAE);
   g_autofree float *b_dec = raw_tensor (folder, "b_dec", D_IN);
 
   for (guint i = 0; i < D_SAE; i++) {
@@ -88,6 +89,22 @@ check_threshold (const SaeDictionary *dictionary, const char *folder)
   g_assert_cmpmem (dictionary->threshold, 4 * D_SAE, threshold, 4 * D_SAE);
 }
 
+static void
+check_gate (const SaeDictionary *dictionary, const char *folder)
+{
+  g_autofree float *r_mag = NULL, *b_mag = NULL;
+
+  if (strcmp (dictionary->sparsity, "gated") != 0) {
+    g_assert_null (dictionary->r_mag);
+    g_assert_null (dictionary->b_mag);
+    return;
+  }
+  r_mag = raw_tensor (folder, "r_mag", D_SAE);
+  b_mag = raw_tensor (folder, "b_mag", D_SAE);
+  g_assert_cmpmem (dictionary->r_mag, 4 * D_SAE, r_mag, 4 * D_SAE);
+  g_assert_cmpmem (dictionary->b_mag, 4 * D_SAE, b_mag, 4 * D_SAE);
+}
+
 static char *
 golden_path (const char *name)
 {
@@ -103,7 +120,9 @@ test_loads_what_saelens_saved (void)
     const char *name, *sparsity;
     guint k;
     gboolean pre_bias, rescale;
+    const char *input_norm;
   } rows[] = {
+      {"saelens-gated", "gated", 0, TRUE, FALSE},
       {"saelens-jumprelu", "jump-relu", 0, FALSE, FALSE},
       {"saelens-standard-bdec0", "l1", 0, FALSE, FALSE},
       {"saelens-standard-bdec1", "l1", 0, TRUE, FALSE},
@@ -111,6 +130,11 @@ test_loads_what_saelens_saved (void)
       {"saelens-topk-bdec0-rescale1", "top-k", 8, FALSE, TRUE},
       {"saelens-topk-bdec1-rescale0", "top-k", 8, TRUE, FALSE},
       {"saelens-topk-bdec1-rescale1", "top-k", 8, TRUE, TRUE},
+      {"saelens-topk-norm-constant_norm_rescale", "top-k", 8, TRUE, FALSE,
+          "constant-norm"},
+      {"saelens-topk-norm-expected_average_only_in", "top-k", 8, TRUE, FALSE,
+          "expected-average"},
+      {"saelens-topk-norm-layer_norm", "top-k", 8, TRUE, FALSE, "layer-norm"},
   };
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autofree char *path = golden_path (rows[i].name);
@@ -125,6 +149,9 @@ test_loads_what_saelens_saved (void)
     g_assert_cmpint (dictionary->pre_bias, ==, rows[i].pre_bias);
     check_arrays (dictionary, path, rows[i].rescale);
     check_threshold (dictionary, path);
+    check_gate (dictionary, path);
+    g_assert_cmpstr (dictionary->input_norm, ==,
+        rows[i].input_norm ? rows[i].input_norm : "none");
   }
 }
 
@@ -138,7 +165,7 @@ static const float values[15] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
 
 /* Four right tensors, to be spoilt, and room for more. */
 typedef struct {
-  SaeTensorSource tensors[6];
+  SaeTensorSource tensors[7];
   guint n_tensors;
 } Weights;
 
@@ -240,6 +267,122 @@ test_jumprelu_needs_its_threshold (Scratch *scratch, gconstpointer data)
   check_config_refused (scratch, jump_config_text, &weights,
       SAE_ERROR_UNSUPPORTED,
       "W_enc, W_dec, b_enc, b_dec and threshold, file also has 's_gate'");
+}
+
+static void
+test_gated_needs_its_tensors (Scratch *scratch, gconstpointer data)
+{
+  static const char config[] =
+      "{\"architecture\": \"gated\", \"d_in\": 3, \"d_sae\": 5}";
+  Weights weights = right_weights ();
+
+  check_config_refused (scratch, config, &weights, SAE_ERROR_SIZE,
+      "b_gate: expected [5], file has no such tensor");
+  weights.tensors[2] = (SaeTensorSource){"b_gate", 1, {5}, values};
+  weights.tensors[4] = (SaeTensorSource){"r_mag", 1, {3}, values};
+  weights.n_tensors = 5;
+  check_config_refused (scratch, config, &weights, SAE_ERROR_SIZE,
+      "r_mag: expected [5], file has [3]");
+  weights.tensors[4] = (SaeTensorSource){"r_mag", 1, {5}, values};
+  check_config_refused (scratch, config, &weights, SAE_ERROR_SIZE,
+      "b_mag: expected [5], file has no such tensor");
+  weights.tensors[5] = (SaeTensorSource){"b_mag", 1, {5}, values};
+  weights.tensors[6] = (SaeTensorSource){"b_enc", 1, {5}, values};
+  weights.n_tensors = 7;
+  check_config_refused (scratch, config, &weights, SAE_ERROR_UNSUPPORTED,
+      "W_enc, W_dec, b_gate, b_dec, r_mag and b_mag, file also has 'b_enc'");
+}
+
+static SaeDictionary *
+load_folder (Scratch *scratch, const char *config, const Weights *weights)
+{
+  GError *error = NULL;
+  SaeDictionary *dictionary;
+
+  write_folder (scratch, config, weights);
+  dictionary = sae_layouts_load (scratch->path, &error);
+  g_assert_no_error (error);
+  return dictionary;
+}
+
+/* One number stands for all thresholds while batch-top-k is trained. */
+static void
+test_threshold_of_batch_top_k_is_every_latents (Scratch *scratch,
+    gconstpointer data)
+{
+  static const char config[] =
+      "{\"architecture\": \"batchtopk\", \"d_in\": 3, \"d_sae\": 5, "
+      "\"k\": 1.5, \"rescale_acts_by_decoder_norm\": true}";
+  g_autoptr (SaeDictionary) dictionary = NULL;
+  Weights weights = right_weights ();
+
+  check_config_refused (scratch, config, &weights, SAE_ERROR_SIZE,
+      "topk_threshold: expected [], file has no such tensor");
+  weights.tensors[4] = (SaeTensorSource){"topk_threshold", 1, {5}, values};
+  weights.n_tensors = 5;
+  check_config_refused (scratch, config, &weights, SAE_ERROR_SIZE,
+      "topk_threshold: expected [], file has [5]");
+  weights.tensors[4] = (SaeTensorSource){"topk_threshold", 0, {0}, values + 6};
+  dictionary = load_folder (scratch, config, &weights);
+  g_assert_cmpstr (dictionary->sparsity, ==, "jump-relu");
+  for (guint i = 0; i < 5; i++)
+    g_assert_cmpfloat (dictionary->threshold[i], ==, 7);
+  /* the row 1, 2, 3 of W_dec has the norm √14 */
+  g_assert_cmpfloat_with_epsilon (dictionary->b_enc[0], sqrt (14), 1e-6);
+}
+
+#define OLD_CONFIG(finetuned)                                                  \
+  "{\"d_in\": 3, \"d_sae\": 5, \"finetuning_scaling_factor\": " finetuned "}"
+
+/* Rows of W_dec times the factors of their latents. */
+static void
+test_folds_factors_of_finetuning (Scratch *scratch, gconstpointer data)
+{
+  static const char *const names[] = {"scaling_factor",
+      "finetuning_scaling_factor"};
+
+  for (guint n = 0; n < 2; n++) {
+    Weights weights = right_weights ();
+    g_autoptr (SaeDictionary) dictionary = NULL;
+    weights.tensors[4] = (SaeTensorSource){names[n], 1, {5}, values};
+    weights.n_tensors = 5;
+    dictionary = load_folder (scratch, OLD_CONFIG ("true"), &weights);
+    for (guint i = 0; i < 15; i++)
+      g_assert_cmpfloat (dictionary->W_dec[i], ==, values[i] * values[i / 3]);
+    g_assert_cmpfloat (dictionary->W_enc[1], ==, values[5]);
+  }
+}
+
+static void
+test_factors_of_finetuning_must_be_meant (Scratch *scratch, gconstpointer data)
+{
+  static const float ones[5] = {1, 1, 1.000009f, 0.999991f, 1};
+  static const float large[5] = {1, 1, 3e38f, 1, 1};
+  g_autoptr (SaeDictionary) dictionary = NULL;
+  Weights weights = right_weights ();
+
+  check_config_refused (scratch, OLD_CONFIG ("true"), &weights, SAE_ERROR_SIZE,
+      "scaling_factor: expected [5], since finetuning_scaling_factor is true");
+  weights.tensors[4] = (SaeTensorSource){"scaling_factor", 1, {5}, values};
+  weights.n_tensors = 5;
+  check_config_refused (scratch, OLD_CONFIG ("false"), &weights,
+      SAE_ERROR_UNSUPPORTED,
+      "scaling_factor: expected ones, since finetuning_scaling_factor is not");
+  weights.tensors[4].data = large;
+  check_config_refused (scratch, OLD_CONFIG ("true"), &weights,
+      SAE_ERROR_NON_FINITE, "latent 2: its row of W_dec overflows");
+  weights.tensors[4].data = ones;
+  dictionary = load_folder (scratch, OLD_CONFIG ("false"), &weights);
+  g_assert_cmpmem (dictionary->W_dec, sizeof values, values, sizeof values);
+  weights.tensors[4].shape[0] = 3;
+  check_config_refused (scratch, OLD_CONFIG ("true"), &weights, SAE_ERROR_SIZE,
+      "scaling_factor: expected [5], file has [3]");
+  weights.tensors[4].shape[0] = 5;
+  weights.tensors[5] =
+      (SaeTensorSource){"finetuning_scaling_factor", 1, {5}, ones};
+  weights.n_tensors = 6;
+  check_config_refused (scratch, OLD_CONFIG ("true"), &weights,
+      SAE_ERROR_UNSUPPORTED, "file also has 'finetuning_scaling_factor'");
 }
 
 static void
@@ -362,6 +505,10 @@ make_dictionary (guint d_in, guint d_sae, const char *sparsity, guint k)
     dictionary->b_dec[i] = (float) g_test_rand_double_range (-1, 1);
   for (guint i = 0; dictionary->threshold != NULL && i < d_sae; i++)
     dictionary->threshold[i] = (float) g_test_rand_double_range (-1, 1);
+  for (guint i = 0; dictionary->r_mag != NULL && i < d_sae; i++) {
+    dictionary->r_mag[i] = (float) g_test_rand_double_range (-1, 1);
+    dictionary->b_mag[i] = (float) g_test_rand_double_range (-1, 1);
+  }
   return dictionary;
 }
 
@@ -382,6 +529,11 @@ assert_same (const SaeDictionary *a, const SaeDictionary *b)
   g_assert_true ((a->threshold == NULL) == (b->threshold == NULL));
   if (a->threshold != NULL)
     g_assert_true (memcmp (a->threshold, b->threshold, d_sae * 4) == 0);
+  g_assert_true ((a->r_mag == NULL) == (b->r_mag == NULL));
+  if (a->r_mag != NULL) {
+    g_assert_true (memcmp (a->r_mag, b->r_mag, d_sae * 4) == 0);
+    g_assert_true (memcmp (a->b_mag, b->b_mag, d_sae * 4) == 0);
+  }
 }
 
 static void
@@ -392,7 +544,8 @@ test_saved_dictionary_loads_bit_for_bit (Scratch *scratch, gconstpointer data)
     const char *sparsity;
   } rows[] = {{1, 1, 1, "top-k"}, {3, 5, 2, "top-k"}, {16, 33, 7, "top-k"},
       {48, 320, 0, "l1"}, {65, 130, 0, "l1"}, {17, 2, 2, "top-k"},
-      {1, 1, 0, "jump-relu"}, {16, 33, 0, "jump-relu"}};
+      {1, 1, 0, "jump-relu"}, {16, 33, 0, "jump-relu"}, {1, 1, 0, "gated"},
+      {16, 33, 0, "gated"}};
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
     g_autoptr (SaeDictionary) dictionary = make_dictionary (rows[i].d_in,
@@ -406,6 +559,51 @@ test_saved_dictionary_loads_bit_for_bit (Scratch *scratch, gconstpointer data)
     again = sae_layouts_load (path, &error);
     g_assert_no_error (error);
     assert_same (dictionary, again);
+  }
+}
+
+static SaeDictionary *
+make_transcoder (const char *sparsity, gboolean skip)
+{
+  SaeDictionary *dictionary = sae_dictionary_new ();
+
+  dictionary->d_in = 5;
+  dictionary->d_out = 3;
+  dictionary->d_sae = 7;
+  dictionary->sparsity = g_strdup (sparsity);
+  dictionary->skip = skip;
+  g_assert_true (sae_dictionary_allocate (dictionary, NULL));
+  for (guint i = 0; i < 35; i++)
+    dictionary->W_enc[i] = (float) g_test_rand_double_range (-1, 1);
+  for (guint i = 0; i < 21; i++)
+    dictionary->W_dec[i] = (float) g_test_rand_double_range (-1, 1);
+  for (guint i = 0; skip && i < 15; i++)
+    dictionary->W_skip[i] = (float) g_test_rand_double_range (-1, 1);
+  dictionary->b_dec[2] = 0.5f;
+  return dictionary;
+}
+
+static void
+test_saved_transcoder_loads_bit_for_bit (Scratch *scratch, gconstpointer data)
+{
+  for (guint i = 0; i < 4; i++) {
+    g_autoptr (SaeDictionary) dictionary =
+        make_transcoder (i % 2 ? "jump-relu" : "l1", i / 2);
+    g_autofree char *path = scratch_path (scratch, "out");
+    g_autoptr (SaeDictionary) again = NULL;
+    GError *error = NULL;
+    sae_layouts_save (dictionary, "saelens", path, &error);
+    g_assert_no_error (error);
+    again = sae_layouts_load (path, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (again->d_out, ==, 3);
+    g_assert_cmpstr (again->sparsity, ==, dictionary->sparsity);
+    g_assert_cmpmem (again->W_enc, 140, dictionary->W_enc, 140);
+    g_assert_cmpmem (again->W_dec, 84, dictionary->W_dec, 84);
+    g_assert_cmpmem (again->b_dec, 12, dictionary->b_dec, 12);
+    g_assert_true ((again->W_skip != NULL) == (i / 2));
+    if (i / 2)
+      g_assert_cmpmem (again->W_skip, 60, dictionary->W_skip, 60);
   }
 }
 
@@ -457,7 +655,7 @@ test_refused_save_leaves_the_old_folder (Scratch *scratch, gconstpointer data)
   scratch_assert_error (&error, SAE_ERROR_NON_FINITE, "b_dec");
   dictionary->d_out = 4;
   g_assert_false (sae_layouts_save (dictionary, "saelens", path, &error));
-  scratch_assert_error (&error, SAE_ERROR_UNSUPPORTED, "d_out");
+  scratch_assert_error (&error, SAE_ERROR_UNSUPPORTED, "transcoder");
   again = sae_layouts_load (path, &error);
   g_assert_no_error (error);
   assert_same (old, again);
@@ -474,6 +672,12 @@ main (int argc, char **argv)
 #define ADD(name, test) scratch_add (PATH name, test)
   ADD ("refuses-other-tensors-by-name", test_refuses_other_tensors_by_name);
   ADD ("jumprelu-needs-its-threshold", test_jumprelu_needs_its_threshold);
+  ADD ("gated-needs-its-tensors", test_gated_needs_its_tensors);
+  ADD ("threshold-of-batch-top-k-is-every-latents",
+      test_threshold_of_batch_top_k_is_every_latents);
+  ADD ("folds-factors-of-finetuning", test_folds_factors_of_finetuning);
+  ADD ("factors-of-finetuning-must-be-meant",
+      test_factors_of_finetuning_must_be_meant);
   ADD ("refuses-non-finite-weights-by-place",
       test_refuses_non_finite_weights_by_place);
   ADD ("refuses-folding-that-overflows", test_refuses_folding_that_overflows);
@@ -484,6 +688,8 @@ main (int argc, char **argv)
       test_sizes_that_the_file_lacks_cost_nothing);
   ADD ("saved-dictionary-loads-bit-for-bit",
       test_saved_dictionary_loads_bit_for_bit);
+  ADD ("saved-transcoder-loads-bit-for-bit",
+      test_saved_transcoder_loads_bit_for_bit);
   ADD ("metadata-survives-a-round-trip", test_metadata_survives_a_round_trip);
   ADD ("refused-save-leaves-the-old-folder",
       test_refused_save_leaves_the_old_folder);

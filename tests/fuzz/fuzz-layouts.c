@@ -87,6 +87,16 @@ check_dictionary (const SaeDictionary *dictionary)
                  g_str_equal (dictionary->sparsity, "jump-relu"));
   if (dictionary->threshold != NULL)
     check_finite (dictionary->threshold, d_sae);
+  g_assert_true ((dictionary->r_mag != NULL) ==
+                 g_str_equal (dictionary->sparsity, "gated"));
+  g_assert_true ((dictionary->b_mag != NULL) == (dictionary->r_mag != NULL));
+  if (dictionary->r_mag != NULL) {
+    check_finite (dictionary->r_mag, d_sae);
+    check_finite (dictionary->b_mag, d_sae);
+  }
+  g_assert_true ((dictionary->W_skip != NULL) == dictionary->skip);
+  if (dictionary->skip)
+    check_finite (dictionary->W_skip, d_out * d_in);
 }
 
 int

@@ -28,12 +28,12 @@ check_again (const SaeDictionary *dictionary)
   g_autofree char *text = sae_saelens_config_build (dictionary, NULL);
   g_autoptr (SaeDictionary) again = NULL;
   g_autoptr (GError) error = NULL;
-  gboolean rescale;
+  SaeSaelensFolding folding;
 
   if (text == NULL)
     return;
   again =
-      sae_saelens_config_parse (text, strlen (text), "again", &rescale, &error);
+      sae_saelens_config_parse (text, strlen (text), "again", &folding, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (again->d_in, ==, dictionary->d_in);
   g_assert_cmpuint (again->d_sae, ==, dictionary->d_sae);
@@ -41,7 +41,9 @@ check_again (const SaeDictionary *dictionary)
   g_assert_cmpstr (again->sparsity, ==, dictionary->sparsity);
   g_assert_cmpstr (again->ties, ==, dictionary->ties);
   g_assert_cmpint (again->pre_bias, ==, dictionary->pre_bias);
-  g_assert_false (rescale);
+  g_assert_cmpstr (again->input_norm, ==, dictionary->input_norm);
+  g_assert_false (folding.rescale || folding.finetuned);
+  g_assert_false (folding.one_threshold);
   g_assert_null (
       g_hash_table_find (dictionary->metadata, differs, again->metadata));
 }
@@ -51,10 +53,10 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (SaeDictionary) dictionary = NULL;
-  gboolean rescale;
+  SaeSaelensFolding folding;
 
   dictionary = sae_saelens_config_parse ((const char *) data, size, "input",
-      &rescale, &error);
+      &folding, &error);
   g_assert_true ((dictionary == NULL) == (error != NULL));
   if (dictionary != NULL)
     check_again (dictionary);

@@ -5,9 +5,11 @@
 What a fuzzer found is kept beside them under the name found-*, and is left
 alone here.
 """
+import io
 import json
 import pathlib
 import struct
+import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent / "corpus"
 
@@ -37,6 +39,28 @@ def safetensors(tensors, n_data, data=None):
 
 def tensor(dtype, shape, begin, end):
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def more_weights(d_in, d_sae, names, without=()):
+    """The four tensors of a dictionary but some, and vectors of d_sae more;
+    a name that ends in "." is a scalar."""
+    shapes = {
+        "W_enc": [d_in, d_sae], "W_dec": [d_sae, d_in], "b_enc": [d_sae],
+        "b_dec": [d_in],
+    }
+    for name in names:
+        shapes[name.rstrip(".")] = [] if name.endswith(".") else [d_sae]
+    tensors, end = {}, 0
+    for name, shape in shapes.items():
+        if name in without:
+            continue
+        size = 4
+        for n in shape:
+            size *= n
+        tensors[name] = tensor("F32", shape, end, end + size)
+        end += size
+    values = [0.5 + i for i in range(end // 4)]
+    return safetensors(tensors, 0, struct.pack(f"<{len(values)}f", *values))
 
 
 def weights(d_in, d_sae, with_threshold=False):
@@ -73,9 +97,70 @@ def config(**changes):
     return json.dumps(values).encode()
 
 
-def join(*files):
+def sparsify_weights(d_in, d_sae, skip=False):
+    """encoder.weight, encoder.bias, W_dec, b_dec and W_skip."""
+    shapes = {
+        "encoder.weight": [d_sae, d_in], "encoder.bias": [d_sae],
+        "W_dec": [d_sae, d_in], "b_dec": [d_in],
+    }
+    if skip:
+        shapes["W_skip"] = [d_in, d_in]
+    tensors, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 4 * shape[0] * (shape + [1])[1]
+        tensors[name] = tensor("F32", shape, begin, end)
+    values = [0.5 + i for i in range(end // 4)]
+    return safetensors(tensors, 0, struct.pack(f"<{len(values)}f", *values))
+
+
+def sparsify_config(**changes):
+    values = {
+        "activation": "topk", "expansion_factor": 32,
+        "normalize_decoder": True, "num_latents": 3, "k": 2,
+        "multi_topk": False, "skip_connection": False, "transcode": False,
+        "d_in": 2,
+    }
+    values.update(changes)
+    return json.dumps(values).encode()
+
+
+def npz(d_in, d_sae, method=zipfile.ZIP_STORED):
+    shapes = {
+        "W_enc": (d_in, d_sae), "W_dec": (d_sae, d_in), "b_enc": (d_sae,),
+        "b_dec": (d_in,), "threshold": (d_sae,),
+    }
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", method) as target:
+        for name, shape in shapes.items():
+            n = shape[0] * (shape + (1,))[1]
+            info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            info.compress_type = method
+            target.writestr(info, npy(npy_dict(shape=repr(shape)))
+                            + struct.pack(f"<{n}f", *range(n)))
+    return data.getvalue()
+
+
+def join(*files, layout=0):
+    """The layout is its place in the list of layouts.c."""
     parts = [struct.pack("<I", len(file)) + file for file in files]
-    return b"\0" + b"".join(parts)
+    return bytes([layout]) + b"".join(parts)
+
+
+def tensor_header(kind, dims, form, nnz=0):
+    """A flexible (form 1) or sparse (form 2) tensor's 128 bytes."""
+    dims = list(dims) + [0] * (16 - len(dims))
+    words = [0xFEEDCCED, 0xDE001000, kind] + dims + [form, 4, nnz]
+    return struct.pack("<22I", *words).ljust(128, b"\0")
+
+
+def sparse(rows, values, places, width=8, nnz=None):
+    nnz = len(values) if nnz is None else nnz
+    return tensor_header(7, (width, rows), 2, nnz) + struct.pack(
+        f"<{len(values)}f{len(places)}I", *values, *places)
+
+
+def codes(name, form, data, cut=0):
+    write("codes", name, bytes((form, cut)) + data)
 
 
 for i, descr in enumerate(("<f4", "<f8", "<f2", "<u4", "|u1", ">f4")):
@@ -118,6 +203,16 @@ write("saelens-config", "jumprelu", config(
     architecture="jumprelu", k="", rescale_acts_by_decoder_norm="",
     jumprelu_bandwidth=0.05, target_l0=None))
 write("saelens-config", "gated", config(architecture="gated"))
+write("saelens-config", "before-6", json.dumps({
+    "d_in": 2, "d_sae": 3, "activation_fn_str": "topk",
+    "activation_fn_kwargs": {"k": 2}, "hook_point": "blocks.0.attn.hook_z",
+    "hook_point_layer": 0, "normalize_activations": True, "lr": 1e-3,
+    "finetuning_scaling_factor": False, "sae_lens_version": "3.1.0",
+}).encode())
+write("saelens-config", "matryoshka", config(
+    architecture="matryoshka_batchtopk", k=1.5, matryoshka_widths=[1, 3],
+    topk_threshold_lr=0.01, use_matryoshka_aux_loss=False))
+write("saelens-config", "hook-z", config(reshape_activations="hook_z"))
 write("saelens-config", "encoded", config(
     metadata={"a": "json:1", "b": "json:x", "c": "json:\"json:1\""}))
 
@@ -130,4 +225,51 @@ write("layouts", "standard", join(
 write("layouts", "jumprelu", join(
     config(architecture="jumprelu", k="", rescale_acts_by_decoder_norm=""),
     weights(2, 3, with_threshold=True)))
+write("layouts", "gated", join(
+    config(architecture="gated", k="", rescale_acts_by_decoder_norm=""),
+    more_weights(2, 3, ("b_gate", "r_mag", "b_mag"), without=("b_enc",))))
+write("layouts", "batchtopk", join(
+    config(architecture="batchtopk", k=1.5, rescale_acts_by_decoder_norm=True),
+    more_weights(2, 3, ("topk_threshold.",))))
+write("layouts", "finetuned", join(
+    config(architecture="standard", k="", rescale_acts_by_decoder_norm="",
+           finetuning_scaling_factor=True),
+    more_weights(2, 3, ("scaling_factor",))))
 write("layouts", "turned", join(config(), weights(3, 2)))
+
+PAIRS = (2, 7, 0, 0, 0, 0), (1.5, -2.0, 0.0, 0.0, 0.25, 0.0)
+INDICES, VALUES = struct.pack("<6I", *PAIRS[0]), struct.pack("<6f", *PAIRS[1])
+DENSE = struct.pack("<24f", *(1.5 if i == 2 else 0.0 for i in range(24)))
+codes("sparse", 0, sparse(3, (1.5, -2.0, 0.25), (2, 7, 16)))
+codes("sparse-cut", 0, sparse(3, (1.5, -2.0, 0.25), (2, 7, 16)), cut=141)
+codes("sparse-unsorted", 0, sparse(3, (1, 2, 3, 4), (16, 7, 16, 2)))
+codes("sparse-none", 0, sparse(5, (), ()))
+codes("sparse-out", 0, sparse(3, (1.0,), (24,)))
+codes("sparse-lies", 0, sparse(3, (1.0,), (2,), nnz=0x20000001))
+codes("sparse-many", 0, sparse(2**12, (1.0,), (2**15 - 1,)))
+codes("sparse-wraps", 0, sparse(0x20000001, (1.0,), (2,)))
+codes("sparse-inf", 0, sparse(3, (float("inf"),), (2,)))
+codes("sparse-overflow", 0, sparse(3, (3e38, 3e38), (2, 2)))
+codes("flexible-pairs", 1, tensor_header(1, (2, 3), 1) + INDICES
+      + tensor_header(7, (2, 3), 1) + VALUES)
+codes("flexible-dense", 1, tensor_header(7, (8, 3), 1) + DENSE)
+codes("flexible-none", 1, tensor_header(7, (8, 3), 1))
+codes("flexible-ranks", 1, tensor_header(7, (8, 1, 3, 1), 0) + DENSE, cut=130)
+codes("static-pairs", 2, INDICES + VALUES)
+codes("static-pairs-cut", 2, INDICES + VALUES, cut=5)
+codes("static-dense", 3, DENSE)
+codes("empty", 0, b"")
+SPARSIFY, GEMMA_SCOPE = 1, 2
+write("layouts", "sparsify", join(
+    sparsify_config(), sparsify_weights(2, 3), layout=SPARSIFY))
+write("layouts", "sparsify-groups", join(
+    sparsify_config(activation="groupmax", k=3, metadata={"a": "b"}),
+    sparsify_weights(2, 3), layout=SPARSIFY))
+write("layouts", "sparsify-skip", join(
+    sparsify_config(transcode=True, skip_connection=True, num_latents=0,
+                    expansion_factor=2), sparsify_weights(2, 4, skip=True),
+    layout=SPARSIFY))
+write("layouts", "gemma-scope", join(npz(2, 3), layout=GEMMA_SCOPE))
+
+write("npz", "stored", npz(2, 3))
+write("npz", "deflated", npz(2, 3, zipfile.ZIP_DEFLATED))

@@ -8,6 +8,7 @@ Usage: test-installed.py BUILD-FOLDER PREFIX LIBDIR INCLUDEDIR PYTHON
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -149,6 +150,31 @@ def _():
     for element in ELEMENTS:
         assert f"  {element}: " in listed, listed
         run(["gst-inspect-1.0", element], own_environment())
+
+
+def write_rows(path, n, d):
+    """A .npy file of n rows of d small numbers, without numpy."""
+    head = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({n}, {d}), }}"
+    head = head.ljust(117) + "\n"
+    values = [(7 * i % 23 - 11) / 11 for i in range(n * d)]
+    path.write_bytes(
+        b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode()
+        + struct.pack(f"<{n * d}f", *values)
+    )
+
+
+@tap.test("/install/commands-train-and-inspect")
+def _():
+    rows, out = scratch / "rows.npy", scratch / "out"
+    write_rows(rows, 400, 8)
+    env = own_environment()
+    del env["GST_PLUGIN_SYSTEM_PATH_1_0"]  # fakesink is GStreamer's own
+    run([installed / "bin/sae-train", rows, "-o", out, "-d", 32, "-k", 4], env)
+    told = run([installed / "bin/sae-inspect", out], env)
+    assert "8 -> 32 latents" in told, told
+    for page in "sae-train", "sae-inspect":
+        assert (installed / f"share/man/man1/{page}.1").exists()
+        assert (installed / "share/bash-completion/completions" / page).exists()
 
 
 @tap.test("/install/devenv-needs-no-installation")

@@ -47,6 +47,21 @@ make_model (const SaeConfig *config, GBytes *W_enc, GBytes *b_enc,
   return model;
 }
 
+/* With gated, a magnitude that is not the gate. */
+static SaeModel *
+add_gate (Noise *noise, SaeModel *model)
+{
+  g_autoptr (GError) error = NULL;
+  gsize d_sae = sae_model_get_d_sae (model);
+  g_autoptr (GBytes) r_mag = sample_normal (noise, d_sae, 0.5f);
+  g_autoptr (GBytes) b_mag = sample_normal (noise, d_sae, 0.5f);
+  SaeModel *with = sae_model_with_gate (model, r_mag, b_mag, &error);
+
+  g_assert_no_error (error);
+  sae_model_unref (model);
+  return with;
+}
+
 /* With jump-relu, random thresholds in place of 0: some are negative. */
 static SaeModel *
 add_thresholds (Noise *noise, SaeModel *model)
@@ -55,6 +70,8 @@ add_thresholds (Noise *noise, SaeModel *model)
   g_autoptr (GBytes) threshold = NULL;
   SaeModel *with;
 
+  if (sae_model_get_sparsity (model) == SAE_SPARSITY_GATED)
+    return add_gate (noise, model);
   if (sae_model_get_sparsity (model) != SAE_SPARSITY_JUMP_RELU)
     return model;
   threshold = sample_normal (noise, sae_model_get_d_sae (model), 0.5f);
@@ -124,6 +141,16 @@ keep_largest (const SaeNet *net, float *pre)
       pre[scores[place].index] = 0;
 }
 
+/* Of each @size latents. */
+static void
+keep_first_largest (float *pre, guint d_sae, guint size)
+{
+  for (guint i = 0; i < d_sae; i++)
+    for (guint other = i / size * size; other < (i / size + 1) * size; other++)
+      if (pre[other] > pre[i] || (pre[other] == pre[i] && other < i))
+        pre[i] = 0;
+}
+
 void
 sample_sparsify (const SaeNet *net, float *pre)
 {
@@ -132,19 +159,70 @@ sample_sparsify (const SaeNet *net, float *pre)
       pre[i] = 0;
   if (net->sparsity == SAE_SPARSITY_TOP_K)
     keep_largest (net, pre);
+  if (net->sparsity == SAE_SPARSITY_GROUP_MAX)
+    keep_first_largest (pre, net->d_sae, net->d_sae / net->k);
+}
+
+/* Of layer norm, the deviation, and else the norm over √d. */
+static double
+find_scale (const SaeNet *net, const float *x, double *mean)
+{
+  gboolean layer = net->input_norm == SAE_INPUT_NORM_LAYER_NORM;
+  double squares = 0;
+
+  *mean = 0;
+  for (guint j = 0; layer && j < net->d_in; j++)
+    *mean += x[j];
+  *mean /= net->d_in;
+  for (guint j = 0; j < net->d_in; j++)
+    squares += (x[j] - *mean) * (x[j] - *mean);
+  return sqrt (squares / (layer ? net->d_in - 1 : net->d_in));
+}
+
+float
+sample_scale (const SaeNet *net, const float *x)
+{
+  double mean;
+
+  return sae_input_norm_is_per_row (net->input_norm)
+             ? (float) find_scale (net, x, &mean)
+             : 1;
+}
+
+/* Layer norm, or a norm of √d. */
+static void
+normalise (const SaeNet *net, const float *x, float *y)
+{
+  double mean, divisor = find_scale (net, x, &mean);
+
+  if (net->input_norm == SAE_INPUT_NORM_LAYER_NORM)
+    divisor += 1e-5;
+  for (guint j = 0; j < net->d_in; j++)
+    y[j] = (float) ((x[j] - mean) / (divisor > 0 ? divisor : 1));
+}
+
+static float
+gate (const SaeNet *net, guint i, float s)
+{
+  float magnitude = (float) exp (net->r_mag[i]) * s + net->b_mag[i];
+
+  return s + net->b_enc[i] > 0 && magnitude > 0 ? magnitude : 0;
 }
 
 void
 sample_encode (const SaeNet *net, const float *x, float *latents)
 {
-  g_autofree float *less = g_new (float, net->d_in);
+  g_autofree float *less = g_memdup2 (x, net->d_in * sizeof *x);
 
-  for (guint j = 0; j < net->d_in; j++)
-    less[j] = net->pre_bias ? x[j] - net->b_dec[j] : x[j];
-  for (guint i = 0; i < net->d_sae; i++)
-    latents[i] =
-        plain_dot (less, net->W_enc + (gsize) i * net->d_in, net->d_in) +
-        net->b_enc[i];
+  if (sae_input_norm_is_per_row (net->input_norm))
+    normalise (net, x, less);
+  for (guint j = 0; net->pre_bias && j < net->d_in; j++)
+    less[j] -= net->b_dec[j];
+  for (guint i = 0; i < net->d_sae; i++) {
+    float s = plain_dot (less, net->W_enc + (gsize) i * net->d_in, net->d_in);
+    latents[i] = net->sparsity == SAE_SPARSITY_GATED ? gate (net, i, s)
+                                                     : s + net->b_enc[i];
+  }
   sample_sparsify (net, latents);
 }
 

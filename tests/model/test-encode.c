@@ -12,26 +12,34 @@ static SaeConfig
 random_config (Noise *noise)
 {
   static const SaeSparsity rules[] = {SAE_SPARSITY_TOP_K, SAE_SPARSITY_TOP_K,
-      SAE_SPARSITY_L1, SAE_SPARSITY_JUMP_RELU};
+      SAE_SPARSITY_L1, SAE_SPARSITY_JUMP_RELU, SAE_SPARSITY_GATED,
+      SAE_SPARSITY_GROUP_MAX};
+  static const SaeInputNorm norms[] = {SAE_INPUT_NORM_NONE, SAE_INPUT_NORM_NONE,
+      SAE_INPUT_NORM_LAYER_NORM, SAE_INPUT_NORM_CONSTANT_NORM};
   guint d_sae = 1 + noise_below (noise, noise_below (noise, 4) ? 300 : 1500);
-
-  return (SaeConfig){
-      .d_in = 1 + noise_below (noise, 70),
+  guint d_in = 1 + noise_below (noise, 70);
+  SaeConfig config = {
+      .d_in = d_in,
+      .input_norm = norms[noise_below (noise, d_in > 1 ? 4 : 2)],
       .d_sae = d_sae,
       .k = 1 + noise_below (noise, d_sae),
       .sparsity = rules[noise_below (noise, G_N_ELEMENTS (rules))],
       .ties = (SaeTies) noise_below (noise, 2),
       .pre_bias = (gboolean) noise_below (noise, 2),
   };
+
+  if (config.sparsity == SAE_SPARSITY_GROUP_MAX)
+    config.d_sae = config.k * (1 + d_sae / config.k); /* groups of one size */
+  return config;
 }
 
 static void
 describe (const SaeConfig *config, gsize n_rows, const Noise *noise)
 {
   expect_with ("d_in %u, d_sae %u, k %u, rule %d, ties %d, pre-bias %d, "
-               "%" G_GSIZE_FORMAT " rows, seed %u",
+               "input-norm %d, %" G_GSIZE_FORMAT " rows, seed %u",
       config->d_in, config->d_sae, config->k, config->sparsity, config->ties,
-      config->pre_bias, n_rows, noise->seed);
+      config->pre_bias, config->input_norm, n_rows, noise->seed);
 }
 
 /* Dense latents by @workspace. (transfer full) */
@@ -187,6 +195,39 @@ test_pre_bias (void)
   g_autofree float *want = encode_dense (without, workspace, x, 1);
   g_autofree float *got = encode_dense (with, workspace, moved, 1);
   expect_same_bits ("latents", got, want, 300);
+}
+
+/* Large enough for a screen, which must not show. */
+static void
+test_screened (void)
+{
+  static const struct {
+    SaeSparsity sparsity;
+    SaeInputNorm norm;
+  } kinds[] = {{SAE_SPARSITY_GATED, SAE_INPUT_NORM_NONE},
+      {SAE_SPARSITY_GATED, SAE_INPUT_NORM_LAYER_NORM},
+      {SAE_SPARSITY_TOP_K, SAE_INPUT_NORM_CONSTANT_NORM},
+      {SAE_SPARSITY_TOP_K, SAE_INPUT_NORM_LAYER_NORM},
+      {SAE_SPARSITY_JUMP_RELU, SAE_INPUT_NORM_LAYER_NORM}};
+  g_autoptr (SaeWorkspace) workspace = sae_workspace_new (2);
+  g_autofree float *want = g_new (float, 3000);
+  Noise noise = noise_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
+    SaeConfig config = {.d_in = 50, .d_sae = 3000, .k = 20, .pre_bias = i % 2};
+    config.sparsity = kinds[i].sparsity;
+    config.input_norm = kinds[i].norm;
+    g_autoptr (SaeModel) model = sample_model (&noise, &config);
+    g_autoptr (GBytes) bytes = sample_rows (&noise, 150, 50);
+    const float *x = g_bytes_get_data (bytes, NULL);
+    g_assert_nonnull (sae_model_get_net_for (model, x, 150).screen);
+    g_autofree float *got = encode_dense (model, workspace, x, 150);
+    describe (&config, 150, &noise);
+    for (guint r = 0; r < 150; r++) {
+      sample_encode (sae_model_get_net (model), x + r * 50, want);
+      expect_same_bits ("latents", got + r * 3000, want, 3000);
+    }
+  }
 }
 
 /* The public call on bytes and the one for streams agree. */
@@ -353,6 +394,7 @@ main (int argc, char **argv)
       test_cuts);
   g_test_add_func ("/model/encode/neighbours-do-not-matter", test_neighbours);
   g_test_add_func ("/model/encode/pre-bias-centres", test_pre_bias);
+  g_test_add_func ("/model/encode/screens-do-not-show", test_screened);
   g_test_add_func ("/model/encode/bytes-and-rows-agree", test_bytes);
   g_test_add_func ("/model/encode/refuses-half-rows", test_half_rows);
   g_test_add_func ("/model/encode/no-rows", test_no_rows);

@@ -81,7 +81,7 @@ test_save (Scratch *scratch, gconstpointer data)
 
   g_assert_true (sae_latent_stats_init (&stats, D_SAE, NULL));
   add_rows (&stats, model, g_bytes_get_data (x, NULL), N_ROWS);
-  sae_model_save_with_stats (model, &stats, path, &error);
+  sae_model_save_with_stats (model, &stats, path, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (scratch_count (path), ==, 4);
   loaded = sae_model_load (path, &error);
@@ -90,7 +90,8 @@ test_save (Scratch *scratch, gconstpointer data)
   g_assert_no_error (error);
   g_assert_cmpuint (scratch_count (path), ==, 2);
   stats.d_sae--;
-  g_assert_false (sae_model_save_with_stats (model, &stats, path, &error));
+  g_assert_false (
+      sae_model_save_with_stats (model, &stats, path, NULL, &error));
   expect_error (&error, SAE_ERROR, SAE_ERROR_SIZE,
       "expected statistics of 90 latents, got 89");
   sae_latent_stats_clear (&stats);

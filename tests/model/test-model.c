@@ -306,7 +306,7 @@ test_load_errors (Scratch *scratch, gconstpointer data)
   expect_error (&error, SAE_ERROR, SAE_ERROR_UNSUPPORTED, scratch->path);
 }
 
-/* A transcoder has no layout of SAELens. */
+/* A top-k transcoder is none of SAELens'. */
 static void
 test_save_errors (Scratch *scratch, gconstpointer data)
 {
@@ -320,7 +320,7 @@ test_save_errors (Scratch *scratch, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   g_assert_false (sae_model_save (transcoder, path, &error));
-  g_assert_nonnull (strstr (error->message, "got 4"));
+  g_assert_nonnull (strstr (error->message, "from 3 to 4"));
   g_clear_error (&error);
   config.d_out = 3;
   scratch_write_text (file, "text");
@@ -330,6 +330,34 @@ test_save_errors (Scratch *scratch, gconstpointer data)
   g_clear_error (&error);
   g_assert_cmpuint (scratch_count (scratch->path), ==, 1);
   scratch_assert_text (file, "text");
+}
+
+/* What is listed as one that can be saved is saved, the rest refused. */
+static void
+test_save_as (Scratch *scratch, gconstpointer data)
+{
+  SaeConfig config = {.d_in = 3, .d_sae = 5, .k = 2, .pre_bias = TRUE};
+  g_autoptr (SaeModel) model = sae_model_new (&config, 1, SAE_INIT_TIED, NULL);
+  g_auto (GStrv) layouts = sae_model_list_layouts ();
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpstr (layouts[0], ==, "saelens");
+  for (guint i = 0; layouts[i]; i++) {
+    g_autofree char *path = scratch_path (scratch, layouts[i]);
+    gboolean saved = sae_model_save_as (model, path, layouts[i], &error);
+    g_assert_cmpint (saved, ==, sae_model_can_save_as (layouts[i]));
+    if (!saved) {
+      expect_error (&error, SAE_ERROR, SAE_ERROR_UNSUPPORTED, layouts[i]);
+      continue;
+    }
+    g_assert_no_error (error);
+    g_autoptr (SaeModel) loaded = sae_model_load (path, &error);
+    g_assert_no_error (error);
+    check_same_model (loaded, model);
+  }
+  g_assert_false (sae_model_can_save_as ("nonsense"));
+  g_assert_false (sae_model_save_as (model, scratch->path, "nonsense", &error));
+  expect_error (&error, SAE_ERROR, SAE_ERROR_UNSUPPORTED, "'nonsense'");
 }
 
 #define N_THREADS 4
@@ -416,6 +444,7 @@ main (int argc, char **argv)
   scratch_add ("/model/save/loads-back-bit-for-bit", test_save_and_load);
   scratch_add ("/model/load/errors-name-the-path", test_load_errors);
   scratch_add ("/model/save/errors-leave-nothing", test_save_errors);
+  scratch_add ("/model/save/as-every-layout", test_save_as);
   g_test_add_func ("/model/threads/share-a-model", test_threads);
   g_test_add_func ("/model/errors/domain-has-its-name", test_error_domain);
   g_test_add_func ("/model/boxed/references-and-copies", test_boxed);

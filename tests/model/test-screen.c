@@ -149,6 +149,10 @@ trial_new (Noise *noise, Kind kind)
   if (noise_below (noise, 4) == 0)
     t.net.sparsity =
         noise_below (noise, 2) ? SAE_SPARSITY_L1 : SAE_SPARSITY_JUMP_RELU;
+  if (noise_below (noise, 8) == 0) {
+    t.net.sparsity = SAE_SPARSITY_GROUP_MAX;
+    t.net.d_sae = t.net.k * (1 + t.net.d_sae / t.net.k);
+  }
   t.net.ties = noise_below (noise, 2);
   d = t.net.d_in;
   F = t.net.d_sae;

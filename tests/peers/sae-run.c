@@ -9,7 +9,7 @@
 #include "sae.h"
 
 static char *model_path, *x_path, *latents_path, *x_hat_path, *sparsity;
-static char *threshold_path;
+static char *threshold_path, *save_path;
 static int train_steps, d_sae = 64, k = 4;
 static gboolean pre_bias;
 
@@ -27,6 +27,8 @@ static const GOptionEntry entries[] = {
     {"top-k", 0, 0, G_OPTION_ARG_INT, &k, "kept per row", "K"},
     {"threshold", 0, 0, G_OPTION_ARG_FILENAME, &threshold_path,
         "thresholds [1, N] that make jump-relu of what was trained", "FILE"},
+    {"save", 0, 0, G_OPTION_ARG_FILENAME, &save_path,
+        "where the dictionary that was run is written again", "FOLDER"},
     {"pre-bias", 0, 0, G_OPTION_ARG_NONE, &pre_bias, "subtract b_dec", NULL},
     {NULL},
 };
@@ -73,7 +75,7 @@ run (GBytes *x, guint d_in, GError **error)
   g_autoptr (GBytes) x_hat = NULL;
   g_autoptr (GBytes) dense = NULL;
 
-  if (!model)
+  if (!model || (save_path && !sae_model_save (model, save_path, error)))
     return FALSE;
   x_hat = sae_model_forward (model, x, &latents, error);
   if (!x_hat)

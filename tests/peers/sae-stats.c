@@ -36,7 +36,7 @@ run (const char *path, const char *x_path, GError **error)
       !sae_latent_stats_init (&stats, sae_model_get_d_sae (model), error))
     return FALSE;
   ok = count (model, x, &stats, error) &&
-       sae_model_save_with_stats (model, &stats, path, error);
+       sae_model_save_with_stats (model, &stats, path, NULL, error);
   sae_latent_stats_clear (&stats);
   return ok;
 }

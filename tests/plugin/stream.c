@@ -166,6 +166,25 @@ stream_flexible (guint type, guint width, guint n_rows, gconstpointer data,
       sizeof header + size, bytes, g_free);
 }
 
+GstMemory *
+stream_sparse (guint width, guint n_rows, const float *values,
+    const guint32 *flat, guint32 nnz)
+{
+  guint32 header[32] = {0xfeedccedu, 0xde001000u, 7, width, n_rows};
+  gsize size = sizeof header + 8 * (gsize) nnz;
+  guint8 *bytes = g_malloc (size);
+
+  header[76 / 4] = 2; /* format: sparse */
+  header[80 / 4] = 4;
+  header[84 / 4] = nnz;
+  memcpy (bytes, header, sizeof header);
+  if (nnz) {
+    memcpy (bytes + sizeof header, values, 4 * (gsize) nnz);
+    memcpy (bytes + sizeof header + 4 * (gsize) nnz, flat, 4 * (gsize) nnz);
+  }
+  return gst_memory_new_wrapped (0, bytes, size, 0, size, bytes, g_free);
+}
+
 GstFlowReturn
 stream_push (Stream *stream, GstBuffer *buffer)
 {

@@ -44,6 +44,10 @@ GstBuffer *stream_cut_buffer (gconstpointer data, gsize size,
 GstMemory *stream_flexible (guint type, guint width, guint n_rows,
     gconstpointer data, gsize size);
 
+/* One memory of a sparse tensor of float32: header, values, flat indices. */
+GstMemory *stream_sparse (guint width, guint n_rows, const float *values,
+    const guint32 *flat, guint32 nnz);
+
 GstFlowReturn stream_push (Stream *stream, GstBuffer *buffer);
 GstFlowReturn stream_push_floats (Stream *stream, const float *x, gsize n);
 /* The next buffer that came out; there must be one. Its size is what the last

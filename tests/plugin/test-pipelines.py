@@ -94,6 +94,134 @@ def _():
         assert np.array_equal(scattered, dense)
 
 
+def save_wide_rows():
+    """heldout.npy in float16 and float64: no edit may touch what is left."""
+    x = np.load("heldout.npy")
+    np.save("half.npy", x.astype(np.float16))
+    np.save("double.npy", x.astype(np.float64) * (1 + 1e-12))
+
+
+@tap.test("/pipelines/steering-edits-latents")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        save_wide_rows()
+        launch.launch(f"saesrc location=train.npy ! {TRAINER} ! fakesink")
+        source = "saesrc location={} ! {} ! saenpyenc ! filesink location=y.npy"
+        launch.launch(
+            source.format("heldout.npy", "saeencoder location=out codes-format=dense")
+        )
+        latents = np.load("y.npy")
+        latent = int(np.argmax((latents > 0).sum(axis=0)))
+        touched = latents[:, latent] > 0
+        assert 0 < touched.sum() < len(touched)
+        for name in "heldout.npy", "half.npy", "double.npy":
+            x = np.load(name)
+            for steer in (
+                f"saesteer location=out latents='{latent}:*0'",
+                f"saesteer location=out latent-{latent}::scale=0",
+                f"saesteer location=out latents='{latent}:<0'",
+            ):
+                launch.launch(source.format(name, steer))
+                y = np.load("y.npy")
+                assert y.dtype == x.dtype
+                changed = (y.view(np.uint8) != x.view(np.uint8)).any(axis=1)
+                if name == "heldout.npy":
+                    assert (changed == touched).all(), steer
+                assert (changed != touched).mean() < 0.01, (name, steer)
+
+
+@tap.test("/pipelines/steering-gives-the-error")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        launch.launch(f"saesrc location=train.npy ! {TRAINER} ! fakesink")
+        launch.launch(
+            "saesrc location=heldout.npy ! tee name=t "
+            "t. ! queue ! saesteer location=out output=error ! saenpyenc ! "
+            "filesink location=error.npy "
+            "t. ! queue ! saeencoder location=out ! saedecoder location=out ! "
+            "saenpyenc ! filesink location=x_hat.npy"
+        )
+        x, x_hat = np.load("heldout.npy"), np.load("x_hat.npy")
+        assert (np.load("error.npy") == x - x_hat).all()
+TENSORS = "other/tensors,format=(string)"
+FORMS = {
+    "pairs": TENSORS + "static,num_tensors=(int)2",
+    "sparse": TENSORS + "sparse",
+    "dense": TENSORS + "static,num_tensors=(int)1",
+    "flexible": TENSORS + "flexible",
+}
+
+
+def has_elements(*names):
+    return all(
+        os.system(f"gst-inspect-1.0 --exists {name} > /dev/null") == 0 for name in names
+    )
+
+
+@tap.test("/pipelines/codes-of-every-form-decode-to-the-same-file")
+def _():
+    with launch.folder():
+        train(epochs=1)
+        lines = ["{0}"]
+        if has_elements("gdppay", "gdpdepay"):
+            lines.append("{0} ! gdppay ! gdpdepay")
+        encoder = "saesrc location=heldout.npy rows-per-buffer=300 ! saeencoder location=out"
+        decoder = "saedecoder location=out ! saenpyenc ! filesink location={0}.npy"
+        launch.launch(f"{encoder} ! {decoder.format('auto')}")
+        want = np.load("auto.npy")
+        assert want.shape == (2000, 32)
+        for name, caps in FORMS.items():
+            for line in lines:
+                way = line.format(f"'{caps}'")
+                launch.launch(f"{encoder} ! {way} ! {decoder.format(name)}")
+                assert np.array_equal(np.load(f"{name}.npy"), want), (name, line)
+
+
+def read_sparse(data, n_rows):
+    """The dense array that sparse buffers, one behind the other, stand for."""
+    rows = []
+    while data:
+        header = np.frombuffer(data, "<u4", 32)
+        assert header[:3].tolist() == [0xFEEDCCED, 0xDE001000, 7], header
+        assert header[19:21].tolist() == [2, 4] and not header[22:].any(), header
+        width, n, nnz = int(header[3]), int(header[4]), int(header[21])
+        place = np.frombuffer(data, "<u4", nnz, 128 + 4 * nnz)
+        assert (np.diff(place.astype(np.int64)) > 0).all()
+        dense = np.zeros(n * width, np.float32)
+        dense[place] = np.frombuffer(data, "<f4", nnz, 128)
+        rows.append(dense.reshape(n, width))
+        data = data[128 + 8 * nnz :]
+    dense = np.concatenate(rows)
+    assert len(dense) == n_rows, dense.shape
+    return dense
+
+
+@tap.test("/pipelines/sparse-codes-are-as-documented")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        for rule in "top-k", "l1":
+            launch.launch(
+                "saesrc location=train.npy ! saetrainer dict-size=128 batch-size=64 "
+                f"sparsity={rule} location=out ! fakesink"
+            )
+            encoder = "saesrc location=heldout.npy rows-per-buffer=300 ! saeencoder location=out"
+            launch.launch(f"{encoder} codes-format=sparse ! filesink location=codes.bin")
+            launch.launch(
+                f"{encoder} codes-format=dense ! saenpyenc ! filesink location=dense.npy"
+            )
+            launch.launch(
+                f"{encoder} codes-format=sparse ! saenpyenc ! filesink location=again.npy"
+            )
+            dense = np.load("dense.npy")
+            data = pathlib.Path("codes.bin").read_bytes()
+            assert len(data) == 7 * 128 + 8 * np.count_nonzero(dense)
+            assert np.array_equal(read_sparse(data, 2000), dense), rule
+            assert np.array_equal(np.load("again.npy"), dense), rule
+
+
 @tap.test("/pipelines/tee-trains-and-encodes-at-once")
 def _():
     with launch.folder():
@@ -193,6 +321,15 @@ def _():
         cases = (
             ("saesrc location=gone.npy ! fakesink", "gone.npy"),
             ("saesrc location=heldout.npy ! saeencoder location=gone ! fakesink", "gone"),
+            (
+                "saesrc location=heldout.npy ! saesteer location=out latents=3 ! fakesink",
+                "expected ':' after the index",
+            ),
+            (
+                "saesrc location=heldout.npy ! saesteer location=out "
+                "latents='128:*0' ! fakesink",
+                "expected indices below dict-size 128, got 128",
+            ),
             (
                 "saesrc location=wide.npy ! saeencoder location=out ! fakesink",
                 "expected rows of 32 (input-size), got rows of 48",

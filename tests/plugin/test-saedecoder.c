@@ -373,6 +373,66 @@ test_no_rows (void)
   }
 }
 
+/* One ERROR of the element for each of what is no codes of this model. */
+static void
+test_sparse_that_lies (void)
+{
+  static const struct {
+    guint word;
+    guint32 value;
+    gint code;
+    const gchar *part;
+  } cases[] = {
+      {21, 3, GST_STREAM_ERROR_FORMAT, "expected 24 bytes"},
+      {21, 0xffffffff, GST_STREAM_ERROR_FORMAT, "34359738360 bytes"},
+      {4, 0xffffffff, GST_STREAM_ERROR_FORMAT, "2^32 elements"},
+      {4, 1, GST_STREAM_ERROR_FORMAT, "below 1 rows of 64"},
+      {0, 0, GST_STREAM_ERROR_FORMAT, "magic"},
+      {32, 0x7f800000, GST_STREAM_ERROR_FAILED, "infinity for latent 3"},
+      {33, 0xffc00000, GST_STREAM_ERROR_FAILED, "NaN for latent 5 in row 1"},
+      {34, 2 * F, GST_STREAM_ERROR_FORMAT, "got 128 at place 0"},
+      {2, 1, GST_STREAM_ERROR_WRONG_TYPE, "float32 (sparse)"},
+  };
+  static const float values[] = {1, 2};
+  static const guint32 flat[] = {3, F + 5};
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_auto (Stream) stream = decoder_new ();
+    GstBuffer *buffer = gst_buffer_new ();
+    gst_buffer_append_memory (buffer, stream_sparse (F, 2, values, flat, 2));
+    gst_buffer_fill (buffer, 4 * cases[i].word, &cases[i].value, 4);
+    stream_send_caps (&stream,
+        gst_caps_from_string ("other/tensors,format=(string)sparse"));
+    g_assert_cmpint (stream_push (&stream, buffer), ==, GST_FLOW_ERROR);
+    stream_expect_error (&stream, GST_STREAM_ERROR, cases[i].code,
+        cases[i].part, NULL);
+    stream_expect_nothing (&stream);
+  }
+}
+
+static void
+test_nonfinite_values (void)
+{
+  static const float bad[] = {0.0f / 0.0f, 1e38f * 10, -1e38f * 10};
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    for (guint dense = 0; dense < 2; dense++) {
+      g_auto (Stream) stream = decoder_new ();
+      g_auto (Codes) codes = codes_new ();
+      g_autofree float *all = g_new0 (float, N *F);
+      all[7 * F + 9] = codes.value[7 * K + 2] = bad[i];
+      stream_send_dims (&stream, dense ? "float32" : "uint32,float32",
+          dense ? "64:20" : "4:20,4:20");
+      g_assert_cmpint (stream_push (&stream,
+                           dense ? stream_buffer (all, N * F * sizeof *all)
+                                 : pairs_buffer (codes.index, codes.value,
+                                       N * K)),
+          ==, GST_FLOW_ERROR);
+      stream_expect_error (&stream, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+          "expected finite values", "row 7", NULL);
+    }
+}
+
 /* --- hostile -------------------------------------------------------------- */
 
 static void
@@ -425,6 +485,30 @@ fuzz_flexible (Stream *stream, Noise *noise)
   stream_push (stream, stream_buffer (bytes, size));
 }
 
+/* The same with values and places behind it. */
+static void
+fuzz_sparse (Stream *stream, Noise *noise)
+{
+  static const guint32 words[] = {0, 1, 2, 3, 16, 63, 64, 65, 127, 128,
+      0x7fffffff, 0x80000000, 0xffffffff};
+  guint32 bytes[32 + 6] = {0xfeedccedu, 0xde001000u, 7, F, 2};
+  gsize size =
+      noise_below (noise, 8) ? sizeof bytes : noise_below (noise, sizeof bytes);
+
+  bytes[21] = 3;
+  for (guint i = 0; i < 3; i++) {
+    bytes[32 + i] = 0x3f800000;
+    bytes[35 + i] = noise_below (noise, 2 * F);
+  }
+  for (guint i = noise_below (noise, 4); i > 0; i--)
+    bytes[noise_below (noise, 38)] = noise_below (noise, 2)
+                                         ? words[noise_below (noise, 13)]
+                                         : (guint32) noise_bits (noise);
+  if (bytes[4] > 1000) /* no room for so many rows in a test */
+    bytes[4] |= 0x80000000;
+  stream_push (stream, stream_buffer (bytes, size));
+}
+
 static void
 fuzz (const gchar *caps, void (*push) (Stream *, Noise *))
 {
@@ -458,6 +542,12 @@ static void
 test_fuzz_flexible (void)
 {
   fuzz ("other/tensors,format=(string)flexible", fuzz_flexible);
+}
+
+static void
+test_fuzz_sparse (void)
+{
+  fuzz ("other/tensors,format=(string)sparse", fuzz_sparse);
 }
 
 /* --- goldens -------------------------------------------------------------- */
@@ -512,6 +602,8 @@ main (int argc, char **argv)
   ADD ("any-order-same-bits", test_any_order);
   ADD ("duplicates-add-up", test_duplicates_add_up);
   ADD ("index-out-of-range-fails", test_index_out_of_range);
+  ADD ("sparse-that-lies-fails", test_sparse_that_lies);
+  ADD ("values-that-are-not-finite-fail", test_nonfinite_values);
   ADD ("caps-refused", test_caps_refused);
   ADD ("half-pairs-fail", test_half_pairs);
   ADD ("no-width-fails", test_no_width);
@@ -520,5 +612,6 @@ main (int argc, char **argv)
   ADD ("fuzz/pairs", test_fuzz_pairs);
   ADD ("fuzz/dense", test_fuzz_dense);
   ADD ("fuzz/flexible", test_fuzz_flexible);
+  ADD ("fuzz/sparse", test_fuzz_sparse);
   return stream_run_tests ();
 }

@@ -149,8 +149,8 @@ test_contradictions_of_properties (Models *models, gconstpointer data)
 static void
 test_jump_relu_there_and_back (Models *models, gconstpointer data)
 {
-  g_auto (Stream) encoder =
-      stream_new ("saeencoder", "location", models->jump_relu, NULL);
+  g_auto (Stream) encoder = stream_new ("saeencoder", "location",
+      models->jump_relu, "codes-format", 2, NULL);
   g_auto (Stream) decoder =
       stream_new ("saedecoder", "location", models->jump_relu, NULL);
   g_autoptr (SaeModel) model = sae_model_load (models->jump_relu, NULL);
@@ -192,8 +192,8 @@ test_thresholds_are_used (Models *models, gconstpointer data)
   threshold = g_bytes_new (high, F * sizeof *high);
   model = sae_model_with_threshold (zero, threshold, NULL);
   g_assert_true (sae_model_save (model, models->jump_relu, NULL));
-  g_auto (Stream) stream =
-      stream_new ("saeencoder", "location", models->jump_relu, NULL);
+  g_auto (Stream) stream = stream_new ("saeencoder", "location",
+      models->jump_relu, "codes-format", 2, NULL);
   stream_send_dims (&stream, "float32", "16:10");
   g_assert_cmpint (stream_push_floats (&stream, x, 10 * D), ==, GST_FLOW_OK);
   out = stream_pull (&stream);
@@ -369,7 +369,7 @@ test_restart_takes_location (Models *models, gconstpointer data)
 
   run_once (element, "float32", "8:3", 3 * 8 * 4);
   run_once (element, "float32", "12:3", 3 * 12 * 4);
-  g_object_set (element, "location", models->l1, NULL);
+  g_object_set (element, "location", models->l1, "codes-format", 2, NULL);
   harness = gst_harness_new_with_element (element, "sink", "src");
   {
     Stream stream = {harness, element, NULL};

@@ -491,6 +491,86 @@ test_fdsink (Scratch *scratch, gconstpointer data)
   close (fds[1]);
 }
 
+/* --- sparse tensors ------------------------------------------------------- */
+
+#define SPARSE "other/tensors,format=(string)sparse"
+
+static void
+push_sparse (File *file, guint width, guint n_rows, const float *values,
+    const guint32 *flat, guint32 nnz)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+
+  gst_buffer_append_memory (buffer,
+      stream_sparse (width, n_rows, values, flat, nnz));
+  file_push (file, gst_caps_from_string (SPARSE), buffer);
+}
+
+static void
+test_sparse (Scratch *scratch, gconstpointer data)
+{
+  static const float values[] = {1.5f, -2, 8}, more[] = {0.25f};
+  static const guint32 flat[] = {1, 4, 12}, last[] = {5};
+  static const float want[6][5] = {{0, 1.5f, 0, 0, -2}, {0}, {0, 0, 8}, {0},
+      {0}, {0.25f}};
+  File file = file_new (scratch, "");
+  g_autoptr (GBytes) bytes = NULL;
+  GError *error = NULL;
+  gsize size;
+
+  push_sparse (&file, 5, 3, values, flat, 3);
+  push_sparse (&file, 5, 1, NULL, NULL, 0);
+  push_sparse (&file, 5, 2, more, last, 1);
+  bytes = file_finish (&file, &error);
+  g_assert_no_error (error);
+  expect_npy (g_bytes_get_data (bytes, &size), g_bytes_get_size (bytes), "<f4",
+      "(6, 5)", want, sizeof want);
+}
+
+/* Rows larger than a piece, and pieces of several rows. */
+static void
+test_sparse_in_pieces (Scratch *scratch, gconstpointer data)
+{
+  static const struct {
+    guint width, n_rows;
+    const gchar *shape;
+  } cases[] = {{1500000, 3, "(3, 1500000)"}, {100000, 25, "(25, 100000)"}};
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    guint n = cases[i].width * cases[i].n_rows, next = 0;
+    g_autofree float *want = g_new0 (float, n);
+    guint32 flat[200];
+    float values[200];
+    File file = file_new (scratch, "");
+    g_autoptr (GBytes) bytes = NULL;
+    GError *error = NULL;
+    for (guint p = 0; p < 200; p++) {
+      flat[p] = next += 1 + (guint) g_test_rand_int_range (0, n / 256);
+      want[flat[p]] = values[p] = (float) p + 1;
+    }
+    push_sparse (&file, cases[i].width, cases[i].n_rows, values, flat, 200);
+    bytes = file_finish (&file, &error);
+    g_assert_no_error (error);
+    expect_npy (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), "<f4",
+        cases[i].shape, want, n * sizeof *want);
+  }
+}
+
+static void
+test_bad_sparse (Scratch *scratch, gconstpointer data)
+{
+  static const float values[] = {1};
+  static const guint32 flat[] = {10};
+  File file = file_new (scratch, "");
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+
+  push_sparse (&file, 5, 2, values, flat, 1);
+  bytes = file_finish (&file, &error);
+  g_assert_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
+  g_assert_nonnull (strstr (error->message, "below 2 rows of 5"));
+}
+
 /* --- cuts, flushes, states ------------------------------------------------ */
 
 static void
@@ -624,6 +704,9 @@ main (int argc, char **argv)
   scratch_add ("/plugin/saenpyenc/wrong-declaration-is-corrected-in-files",
       test_declaration_corrected);
   scratch_add ("/plugin/saenpyenc/fdsink-into-a-pipe", test_fdsink);
+  scratch_add ("/plugin/saenpyenc/sparse-becomes-dense", test_sparse);
+  scratch_add ("/plugin/saenpyenc/sparse-in-pieces", test_sparse_in_pieces);
+  scratch_add ("/plugin/saenpyenc/refuses-sparse-that-lies", test_bad_sparse);
   g_test_add_func ("/plugin/saenpyenc/any-cut-writes-the-same", test_any_cut);
   scratch_add ("/plugin/saenpyenc/flush-begins-anew", test_flush);
   scratch_add ("/plugin/saenpyenc/state-cycles", test_cycles);

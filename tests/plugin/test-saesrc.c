@@ -142,6 +142,46 @@ test_folder_and_pattern (Scratch *scratch, gconstpointer data)
   }
 }
 
+/* What gst-launch-1.0 is given as locations="<…>". */
+static gchar *
+list_locations (gchar *const paths[], guint n)
+{
+  GString *text = g_string_new ("<");
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s(string)\\\"%s\\\"", i ? "," : "",
+        paths[i]);
+  g_string_append_c (text, '>');
+  return g_string_free (text, FALSE);
+}
+
+static void
+test_locations (Scratch *scratch, gconstpointer data)
+{
+  g_autofree gchar *first = save (scratch, "z.npy", "<f4", 0, 7);
+  g_autofree gchar *second = save (scratch, "b, c.npy", "<f4", 7, 5);
+  g_autofree gchar *third = save (scratch, "a.npy", "<f4", 12, 8);
+  gchar *paths[] = {first, second, third};
+  g_autofree gchar *two = list_locations (paths + 1, 2);
+  g_autofree gchar *three = list_locations (paths, 3);
+  g_autofree gchar *none = list_locations (paths, 0);
+  g_autofree gchar *after = g_strdup_printf ("locations=\"%s\"", two);
+  g_autofree gchar *empty = g_strdup_printf ("locations=\"%s\"", none);
+  g_autofree gchar *alone =
+      g_strdup_printf ("saesrc locations=\"%s\" ! appsink name=out sync=false",
+          three);
+  g_autoptr (RowsTaken) taken = run (first, after, ROW);
+  g_autoptr (RowsTaken) only = run (first, empty, ROW);
+  g_autoptr (RowsTaken) all = NULL;
+  GError *error = NULL;
+
+  rows_taken_expect (taken, "<f4", 0, 20, WIDTH);
+  rows_taken_expect (only, "<f4", 0, 7, WIDTH);
+  all = rows_run (alone, ROW, &error);
+  g_assert_no_error (error);
+  rows_taken_expect (all, "<f4", 0, 20, WIDTH);
+}
+
 /* More files than may be open at a time. */
 static void
 test_many_shards (Scratch *scratch, gconstpointer data)
@@ -679,6 +719,7 @@ main (int argc, char **argv)
   scratch_add ("/plugin/saesrc/outer-dimensions-are-flattened",
       test_three_dimensions);
   scratch_add ("/plugin/saesrc/folder-and-pattern", test_folder_and_pattern);
+  scratch_add ("/plugin/saesrc/locations-are-one-array", test_locations);
   scratch_add ("/plugin/saesrc/more-shards-than-open-files", test_many_shards);
   scratch_add ("/plugin/saesrc/shuffle-is-a-permutation-of-each-pass",
       test_shuffle);

@@ -307,6 +307,31 @@ test_transcoder (Training *training, gconstpointer data)
   g_assert_true (get_double (final, "gradient-norm") == metrics->gradient_norm);
 }
 
+/* SAELens has a layout for it, if not with top-k. */
+static void
+test_transcoder_is_saved (Training *training, gconstpointer data)
+{
+  g_auto (Stream) stream = training_stream (training);
+  g_autofree float *x = stream_rows (10, 60, D);
+  g_autofree float *target = stream_rows (11, 60, D_OUT);
+  g_autofree gchar *location = NULL;
+  g_autoptr (SaeModel) model = NULL;
+  g_autoptr (GError) error = NULL;
+
+  gst_element_set_state (stream.element, GST_STATE_NULL);
+  gst_util_set_object_arg (G_OBJECT (stream.element), "sparsity", "jump-relu");
+  gst_element_set_state (stream.element, GST_STATE_PLAYING);
+  g_object_get (stream.element, "location", &location, NULL);
+  stream_send_dims (&stream, "float32,float32", "16:6,10:6");
+  push_transcoder (&stream, x, target, GST_FLOW_OK);
+  gst_harness_push_event (stream.harness, gst_event_new_eos ());
+  stream_expect_no_error (&stream);
+  model = sae_model_load (location, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (sae_model_get_d_in (model), ==, D);
+  g_assert_cmpuint (sae_model_get_d_out (model), ==, D_OUT);
+}
+
 /* What could not be saved at the end is refused at the start. */
 static void
 test_transcoder_that_has_no_layout (Training *training, gconstpointer data)
@@ -365,6 +390,7 @@ main (int argc, char **argv)
   ADD ("nonfinite-rows-skipped-and-counted", test_nonfinite);
   ADD ("no-rows-pass", test_no_rows);
   ADD ("transcoder", test_transcoder);
+  ADD ("transcoder-is-saved", test_transcoder_is_saved);
   ADD ("transcoder-that-has-no-layout", test_transcoder_that_has_no_layout);
   ADD ("target-of-input-width", test_target_of_input_width);
   return stream_run_tests ();

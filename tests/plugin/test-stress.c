@@ -92,7 +92,8 @@ drain (Stream *stream)
 }
 
 static void
-stress (Stream stream, const gchar *types, const gchar *dims, gsize row)
+stress_by (GThreadFunc touch_it, Stream stream, const gchar *types,
+    const gchar *dims, gsize row)
 {
   Stress s = {.stream = stream, .seed = (guint32) g_test_rand_int ()};
   GThread *threads[N_THREADS];
@@ -102,7 +103,7 @@ stress (Stream stream, const gchar *types, const gchar *dims, gsize row)
 
   stream_send_dims (&s.stream, types, dims);
   for (guint i = 0; i < N_THREADS; i++)
-    threads[i] = g_thread_new ("touch", touch_all, &s);
+    threads[i] = g_thread_new ("touch", touch_it, &s);
   for (guint i = 0; g_get_monotonic_time () < end; i++) {
     stream_push (&s.stream, stream_buffer (zeros, (1 + i % 40) * row));
     drain (&s.stream);
@@ -112,6 +113,12 @@ stress (Stream stream, const gchar *types, const gchar *dims, gsize row)
     g_thread_join (threads[i]);
   g_free (zeros);
   stream_expect_no_error (&s.stream);
+}
+
+static void
+stress (Stream stream, const gchar *types, const gchar *dims, gsize row)
+{
+  stress_by (touch_all, stream, types, dims, row);
 }
 
 static void
@@ -130,6 +137,58 @@ test_decoder (void)
       "dict-size", 64, "top-k", 4, NULL);
 
   stress (stream, "uint32,float32", "4:1,4:1", 4 * 8);
+}
+
+static void
+test_steer (void)
+{
+  g_auto (Stream) stream = stream_new ("saesteer", "dict-size", 64, "top-k", 4,
+      "latents", "3:=5", NULL);
+
+  stress (stream, "float32", "16:1", D * 4);
+}
+
+/* Edits come, change and go by both ways that there are. */
+static gpointer
+edit_all (gpointer data)
+{
+  Stress *stress = data;
+  GstChildProxy *proxy = GST_CHILD_PROXY (stress->stream.element);
+  Noise noise = {
+      .state = stress->seed + (guint) g_atomic_int_add (&stress->thread, 1)};
+
+  while (!g_atomic_int_get (&stress->stop)) {
+    guint latent = noise_below (&noise, 8);
+    g_autofree gchar *text =
+        g_strdup_printf ("%u:=5,%u:*2", latent, latent + 1);
+    g_autofree gchar *name = g_strdup_printf ("latent-%u::offset", latent);
+    g_autofree gchar *got = NULL;
+    GObject *child;
+    switch (noise_below (&noise, 4)) {
+      case 0:
+        g_object_set (proxy, "latents", text, NULL);
+        break;
+      case 1:
+        gst_child_proxy_set (proxy, name, 1.0, NULL);
+        break;
+      case 2:
+        child = gst_child_proxy_get_child_by_index (proxy, latent);
+        g_clear_object (&child);
+        break;
+      default:
+        g_object_get (proxy, "latents", &got, NULL);
+    }
+  }
+  return NULL;
+}
+
+static void
+test_steer_edits (void)
+{
+  g_auto (Stream) stream =
+      stream_new ("saesteer", "dict-size", 64, "top-k", 4, NULL);
+
+  stress_by (edit_all, stream, "float32", "16:1", D * 4);
 }
 
 /* At the end the run is still the one that was started. */
@@ -215,6 +274,16 @@ test_soak_encoder (void)
 }
 
 static void
+test_soak_steer (void)
+{
+  g_auto (Stream) stream = stream_new ("saesteer", "dict-size", 64, "top-k", 4,
+      "latents", "3:=5,9:*0", NULL);
+
+  if (!skip_soak ())
+    soak (stream, "float32", "16:1", D * 4);
+}
+
+static void
 test_soak_trainer (void)
 {
   g_auto (Stream) stream =
@@ -231,7 +300,8 @@ static void
 test_denormals (void)
 {
 #ifdef __SSE__
-  static const gchar *const elements[] = {"saeencoder", "saetrainer"};
+  static const gchar *const elements[] = {"saeencoder", "saesteer",
+      "saetrainer"};
   float tiny[40 * D];
 
   for (guint i = 0; i < G_N_ELEMENTS (tiny); i++)
@@ -263,8 +333,11 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/stress/properties/saeencoder", test_encoder);
   g_test_add_func ("/stress/properties/saedecoder", test_decoder);
+  g_test_add_func ("/stress/properties/saesteer", test_steer);
+  g_test_add_func ("/stress/edits/saesteer", test_steer_edits);
   g_test_add_func ("/stress/properties/saetrainer", test_trainer);
   g_test_add_func ("/stress/soak/saeencoder", test_soak_encoder);
+  g_test_add_func ("/stress/soak/saesteer", test_soak_steer);
   g_test_add_func ("/stress/soak/saetrainer", test_soak_trainer);
   g_test_add_func ("/stress/denormals-leave-mxcsr", test_denormals);
   return stream_run_tests ();

@@ -68,6 +68,67 @@ def _():
     assert ((got != 0) == (want != 0)).all() and 0 < (want != 0).mean() < 0.5
 
 
+@tap.test("/python/model/gated-matches-numpy")
+def _():
+    config = make_config(k=0, sparsity=Sae.Sparsity.L1, pre_bias=True)
+    plain = random_model(config)
+    weights = weights_of(plain)
+    assert plain.get_r_mag() is None and plain.get_b_mag() is None
+    rng = np.random.default_rng(3)
+    r_mag, b_mag = rng.normal(size=(2, config.d_sae)).astype(np.float32)
+    model = plain.with_gate(to_bytes(r_mag), to_bytes(b_mag))
+    assert model.get_sparsity() == Sae.Sparsity.GATED
+    assert model.get_r_mag().get_data() == r_mag.tobytes()
+    assert model.get_b_mag().get_data() == b_mag.tobytes()
+    x = random_rows(33, config.d_in)
+    gate = reference.pre_acts(weights, x, True)
+    magnitude = (gate - weights["b_enc"]) * np.exp(r_mag.astype("f8")) + b_mag
+    want = np.where(gate > 0, np.maximum(magnitude, 0), 0)
+    got = to_array(model.encode(to_bytes(x)).to_dense(), want.shape)
+    assert reference.worst(got, want) < TOLERANCE
+    assert ((got != 0) == (want != 0)).all() and 0 < (want != 0).mean() < 0.5
+    with expect_error(Sae.Error.SIZE, "r_mag", "96"):
+        model.with_gate(to_bytes(r_mag[1:]), to_bytes(b_mag))
+
+
+def normalise(norm, x):
+    """The rows, and the mean and the scale of each."""
+    x = x.astype(np.float64)
+    if norm == Sae.InputNorm.LAYER_NORM:
+        mean, scale = x.mean(1), x.std(1, ddof=1)
+        return (x - mean[:, None]) / (scale[:, None] + 1e-5), mean, scale
+    scale = np.linalg.norm(x, axis=1) / x.shape[1] ** 0.5
+    return x / scale[:, None], np.zeros(len(x)), scale
+
+
+@tap.test("/python/model/normalised-rows-match-numpy")
+def _():
+    x = random_rows(33, 24) * 3 + 1
+    for norm in (Sae.InputNorm.LAYER_NORM, Sae.InputNorm.CONSTANT_NORM):
+        config = make_config(pre_bias=True)
+        config.input_norm = norm
+        model = random_model(config)
+        assert model.get_input_norm() == norm
+        rows, mean, scale = normalise(norm, x)
+        want = reference.encode(weights_of(model), rows, 5, True)
+        latents = model.encode(to_bytes(x))
+        norms = latents.get_row_norms()
+        got = to_array(norms, (33, 2))
+        assert np.allclose(got, np.stack([mean, scale], 1), rtol=1e-6)
+        assert reference.worst(
+            to_array(latents.to_dense(), want.shape), want
+        ) < TOLERANCE
+        want = reference.decode(weights_of(model), want)
+        want = want * scale[:, None] + mean[:, None]
+        x_hat = model.decode(latents)
+        assert reference.worst(to_array(x_hat, x.shape), want) < TOLERANCE
+        bare = latents.with_row_norms(None)
+        with expect_error(Sae.Error.UNSUPPORTED, "mean"):
+            model.decode(bare)
+        again = bare.with_row_norms(norms)
+        assert model.decode(again).equal(x_hat)
+
+
 @tap.test("/python/model/forward-is-encode-then-decode")
 def _():
     model = random_model(make_config())
@@ -195,7 +256,7 @@ def _():
         assert (np.diff(indices[place].astype(int)) > 0).all()
 
 
-@tap.test("/python/latents/dense-and-pairs-make-the-same-latents")
+@tap.test("/python/latents/every-form-makes-the-same-latents")
 def _():
     dense = np.array([[0, 2, 0, 1], [0, 0, 0, 0], [3, 0, 0, 0]], np.float32)
     pairs = Sae.Latents.new_from_pairs(
@@ -203,7 +264,10 @@ def _():
         to_bytes([[2, 1], [0, 0], [3, 0]]),
     )
     from_dense = Sae.Latents.new_from_dense(4, to_bytes(dense))
-    for latents in (pairs, from_dense):
+    sparse = Sae.Latents.new_from_sparse(
+        3, 4, to_bytes([2, 1, 3]), to_bytes([1, 3, 8], np.uint32)
+    )
+    for latents in (pairs, from_dense, sparse):
         assert (to_array(latents.to_dense(), (3, 4)) == dense).all()
 
 

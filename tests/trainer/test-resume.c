@@ -543,6 +543,13 @@ add_kind (const GEnumValue *optimizer, const GEnumValue *sparsity,
       scratch_tear_down);
 }
 
+static gboolean
+is_trained (SaeSparsity rule)
+{
+  return rule != SAE_SPARSITY_AUTO && rule != SAE_SPARSITY_GATED &&
+         rule != SAE_SPARSITY_GROUP_MAX;
+}
+
 static void
 add_kinds (void)
 {
@@ -552,7 +559,8 @@ add_kinds (void)
   for (guint i = 0; i < optimizers->n_values; i++)
     for (guint j = 0; j < rules->n_values; j++)
       for (guint v = 0; v < G_N_ELEMENTS (variants); v++)
-        if (rules->values[j].value != SAE_SPARSITY_AUTO && (v == 0 || i == 0))
+        if (is_trained ((SaeSparsity) rules->values[j].value) &&
+            (v == 0 || i == 0))
           add_kind (&optimizers->values[i], &rules->values[j], variants[v]);
 }
 

@@ -431,6 +431,39 @@ check_contradiction (const char *property, guint value, const char *message)
 }
 
 static void
+check_not_trained (SaeSparsity sparsity, SaeInputNorm input_norm,
+    const char *message)
+{
+  Noise noise = noise_new ();
+  SaeConfig config = {.d_in = D, .d_sae = 33, .k = 7};
+  g_autoptr (SaeModel) model = NULL;
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (0, 0, 0);
+  g_autoptr (GError) error = NULL;
+
+  config.sparsity = sparsity;
+  config.input_norm = input_norm;
+  model = sample_model (&noise, &config);
+  g_object_set (trainer, "sparsity", SAE_SPARSITY_TOP_K, NULL);
+  g_assert_false (sae_trainer_start_from (trainer, model, &error));
+  expect_error (&error, SAE_ERROR, SAE_ERROR_UNSUPPORTED, message);
+}
+
+static void
+test_runs_but_is_not_trained (void)
+{
+  check_start_refused ("sparsity", SAE_SPARSITY_GATED, SAE_ERROR_UNSUPPORTED,
+      "sparsity: gated dictionaries run here, but are not trained");
+  check_not_trained (SAE_SPARSITY_GATED, SAE_INPUT_NORM_NONE,
+      "model: gated dictionaries run here, but are not trained");
+  check_not_trained (SAE_SPARSITY_TOP_K, SAE_INPUT_NORM_LAYER_NORM,
+      "normalise their input (layer-norm)");
+  check_not_trained (SAE_SPARSITY_L1, SAE_INPUT_NORM_CONSTANT_NORM,
+      "normalise their input (constant-norm)");
+  check_not_trained (SAE_SPARSITY_TOP_K, SAE_INPUT_NORM_EXPECTED_AVERAGE,
+      "normalise their input (expected-average)");
+}
+
+static void
 test_start_from_refused (void)
 {
   check_contradiction ("input-size", 13,
@@ -528,6 +561,8 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/start-from/adopts-the-model", test_start_from);
   g_test_add_func ("/trainer/start-from/keeps-biases",
       test_start_from_keeps_biases);
+  g_test_add_func ("/trainer/start-from/refuses-what-only-runs",
+      test_runs_but_is_not_trained);
   g_test_add_func ("/trainer/start-from/refuses-contradictions",
       test_start_from_refused);
   g_test_add_func ("/trainer/options/live-and-not", test_live);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstsaeaddrow.h"
+
+#include <string.h>
+
+static void
+add_float32 (const guint8 *x, const float *delta, float sign, gsize n,
+    guint8 *y)
+{
+  for (gsize j = 0; j < n; j++) {
+    float value;
+    memcpy (&value, x + j * sizeof value, sizeof value);
+    value += sign * delta[j];
+    memcpy (y + j * sizeof value, &value, sizeof value);
+  }
+}
+
+static void
+add_float64 (const guint8 *x, const float *delta, float sign, gsize n,
+    guint8 *y)
+{
+  for (gsize j = 0; j < n; j++) {
+    double value;
+    memcpy (&value, x + j * sizeof value, sizeof value);
+    value += (double) (sign * delta[j]);
+    memcpy (y + j * sizeof value, &value, sizeof value);
+  }
+}
+
+static void
+add_float16 (const guint8 *x, const float *delta, float sign, gsize n,
+    guint8 *y)
+{
+  for (gsize j = 0; j < n; j++) {
+    guint16 half;
+    float value;
+    sae_dtype_to_float32 (SAE_DTYPE_FLOAT16, x + j * sizeof half, 1, &value);
+    half = sae_dtype_float16_from_float32 (value + sign * delta[j]);
+    memcpy (y + j * sizeof half, &half, sizeof half);
+  }
+}
+
+void
+gst_sae_add_row (GstSaeType type, const guint8 *x, const float *delta,
+    float sign, gsize n, guint8 *y)
+{
+  switch (type) {
+    case GST_SAE_FLOAT32:
+      add_float32 (x, delta, sign, n, y);
+      return;
+    case GST_SAE_FLOAT64:
+      add_float64 (x, delta, sign, n, y);
+      return;
+    case GST_SAE_FLOAT16:
+      add_float16 (x, delta, sign, n, y);
+      return;
+    default:
+      g_return_if_reached ();
+  }
+}

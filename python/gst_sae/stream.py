@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Pipelines that take and give arrays."""
+
+import struct
+import time
+
+import numpy as np
+
+from . import _arrays, _memory
+from ._library import Error, Gst, GstApp, message_of
+
+_CAPS = (
+    "other/tensors,format=(string)static,num_tensors=(int)1,types=(string)float32,"
+    "dimensions=(string){width}:1,framerate=(fraction)0/1"
+)
+# NNStreamer's header of a flexible tensor.
+_HEADER, _MAGIC = 128, 0xFEEDCCED
+_TYPES = (
+    "int32", "uint32", "int16", "uint16", "int8", "uint8", "float64", "float32",
+    "int64", "uint64", "float16",
+)
+# How long a full queue is left alone before it is looked at again.
+_POLL = 5 * Gst.MSECOND
+
+
+class Tensors(tuple):
+    """The tensors of a buffer as read-only arrays, outermost dimension first.
+
+    They look into the buffer's own memory, which is given back when the last
+    array over it is gone: copy what is kept for long, or a pool runs dry.
+    """
+
+    pts = duration = offset = None
+
+
+def _time(value):
+    return None if value == Gst.CLOCK_TIME_NONE else value
+
+
+def _shape(dimensions):
+    """'384:256' → (256, 384)"""
+    return tuple(int(size) for size in reversed(dimensions.split(":")))
+
+
+def _static_tensors(buffer, structure):
+    types = structure.get_string("types").split(",")
+    shapes = [_shape(text) for text in structure.get_string("dimensions").split(",")]
+    memories = buffer.n_memory()
+    if memories == len(types):
+        parts = [_memory.view_memory(buffer, place) for place in range(memories)]
+    else:  # cut in another way: the sizes say where
+        sizes = [int(np.prod(s)) * np.dtype(t).itemsize for s, t in zip(shapes, types)]
+        parts = np.split(_memory.view_buffer(buffer), np.cumsum(sizes)[:-1])
+    return [
+        # A buffer may hold another number of rows than the caps say.
+        part.view(kind).reshape(-1, *shape[1:])
+        for part, kind, shape in zip(parts, types, shapes)
+    ]
+
+
+def _flexible_tensor(part):
+    if len(part) < _HEADER:
+        raise Error(f"expected a tensor's header of {_HEADER} bytes, got {len(part)}")
+    magic, version, kind, *sizes = struct.unpack("=III16I", part[:76].tobytes())
+    form = int(part[76:80].view(np.uint32)[0])
+    if magic != _MAGIC or kind >= len(_TYPES):
+        raise Error("a flexible tensor begins with no header of one")
+    if form == 2:
+        raise Error("sparse tensors are not read; ask for others with a caps filter")
+    shape = tuple(reversed(sizes[: sizes.index(0) if 0 in sizes else 16]))
+    return part[_HEADER:].view(_TYPES[kind]).reshape(shape)
+
+
+def _tensors(sample):
+    buffer, structure = sample.get_buffer(), sample.get_caps().get_structure(0)
+    if structure.get_name() != "other/tensors":
+        raise Error(f"expected tensors, got {sample.get_caps().to_string()}")
+    if structure.get_string("format") == "static":
+        arrays = _static_tensors(buffer, structure)
+    else:
+        arrays = [
+            _flexible_tensor(_memory.view_memory(buffer, place))
+            for place in range(buffer.n_memory())
+        ]
+    tensors = Tensors(arrays)
+    tensors.pts, tensors.duration = _time(buffer.pts), _time(buffer.duration)
+    tensors.offset = None if buffer.offset == Gst.BUFFER_OFFSET_NONE else buffer.offset
+    return tensors
+
+
+class _Bus:
+    """Errors become exceptions, wherever they are met."""
+
+    def __init__(self, pipeline, on_message=None):
+        self.bus, self.on_message = pipeline.get_bus(), on_message
+        self.ended = False
+
+    def look(self, wait=0):
+        """Takes what is there; waits for the first one at most @wait ns."""
+        while message := self.bus.timed_pop_filtered(wait, Gst.MessageType.ANY):
+            wait = 0
+            if message.type == Gst.MessageType.ERROR:
+                raise Error(message_of(message))
+            if message.type == Gst.MessageType.EOS:
+                self.ended = True
+            if self.on_message:
+                self.on_message(message)
+
+
+class Source:
+    """Pushes arrays into an appsrc; each has rows of @width numbers.
+
+    The rows are copied once, into the buffer, and are yours again when push()
+    returns.
+    """
+
+    def __init__(self, element, width, max_bytes=1 << 24, bus=None):
+        self.element, self.width, self.max_bytes = element, width, max_bytes
+        self._bus = bus
+        element.set_property("caps", Gst.Caps.from_string(_CAPS.format(width=width)))
+        element.set_property("format", Gst.Format.TIME)
+        # Waiting is done here, where an error of the pipeline is seen.
+        element.set_property("block", False)
+        element.set_property("max-bytes", 0)
+
+    def push(self, rows, mask=None, pts=None):
+        """rows [..., width]; those where mask is 0 are left out."""
+        rows = _arrays.as_rows(rows, self.width)
+        if mask is not None:
+            rows = _arrays.keep_rows(rows, mask)
+        self._wait()
+        if len(rows) == 0:
+            return
+        buffer = _memory.new_buffer(
+            (len(rows), self.width), np.float32,
+            lambda view: _arrays.copy_into(view, rows),
+        )
+        if pts is not None:
+            buffer.pts = pts
+        flow = self.element.emit("push-buffer", buffer)
+        if flow not in (Gst.FlowReturn.OK, Gst.FlowReturn.EOS):
+            self._look()
+            raise Error(f"the pipeline takes no more rows: {flow.value_nick}")
+
+    def _look(self, wait=0):
+        if self._bus:
+            self._bus.look(wait)
+        elif wait:
+            time.sleep(wait / Gst.SECOND)
+
+    def _wait(self):
+        self._look()
+        while self.element.get_property("current-level-bytes") > self.max_bytes:
+            self._look(_POLL)
+
+    def end(self):
+        self.element.emit("end-of-stream")
+
+
+class Sink:
+    """Iterates over the buffers of an appsink, as Tensors."""
+
+    def __init__(self, element, bus=None):
+        self.element, self._bus = element, bus
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        while True:
+            sample = self.element.emit("try-pull-sample", _POLL)
+            if sample is not None:
+                return _tensors(sample)
+            if self._bus:
+                self._bus.look()
+            if self.element.get_property("eos"):
+                raise StopIteration
+
+
+class Stream:
+    """A pipeline in the notation of gst-launch-1.0 whose end gives arrays.
+
+        with gst_sae.Stream("saesrc location=x.npy ! saeencoder location=out") as stream:
+            for indices, values in stream:
+                ...
+
+    With width=…, its beginning takes arrays, too: push(rows), then end().
+    """
+
+    def __init__(self, description, width=None, max_buffers=4):
+        begin = "appsrc name=gst_sae_source ! " if width else ""
+        end = f" ! appsink name=gst_sae_sink sync=false max-buffers={max_buffers}"
+        try:
+            self.pipeline = Gst.parse_launch(begin + description + end)
+        except Exception as error:
+            raise Error(getattr(error, "message", str(error))) from None
+        self._bus = _Bus(self.pipeline)
+        self.sink = Sink(self.pipeline.get_by_name("gst_sae_sink"), self._bus)
+        self.source = None
+        if width:
+            element = self.pipeline.get_by_name("gst_sae_source")
+            self.source = Source(element, width, bus=self._bus)
+
+    def __enter__(self):
+        self.pipeline.set_state(Gst.State.PLAYING)
+        return self
+
+    def __exit__(self, *_):
+        self.pipeline.set_state(Gst.State.NULL)
+
+    def __iter__(self):
+        return self.sink
+
+    def __next__(self):
+        return next(self.sink)
+
+    def push(self, rows, mask=None, pts=None):
+        self.source.push(rows, mask, pts)
+
+    def end(self):
+        self.source.end()

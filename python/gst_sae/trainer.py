@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Training on what a program has in its hands, in a thread of its own."""
+
+import difflib
+import os
+import shutil
+import tempfile
+import warnings
+
+from ._library import Error, Gst, make_element, message_of
+from .dictionary import Dictionary
+from .stream import Source, _Bus
+
+
+def _text(value):
+    """A property's value as GStreamer reads it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return ",".join(f"{key}={entry}" for key, entry in value.items())
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+
+
+def _fields(structure):
+    """Of a Gst.Structure, as a dict; a structure in it as another."""
+    fields = {}
+    for place in range(structure.n_fields()):
+        name = structure.nth_field_name(place)
+        value = structure.get_value(name)
+        fields[name.replace("-", "_")] = (
+            _fields(value) if isinstance(value, Gst.Structure) else value
+        )
+    return fields
+
+
+class Trainer:
+    """Trains a dictionary on rows of d_in activations.
+
+        with gst_sae.Trainer(768, dict_size=16384, top_k=32, location="out") as trainer:
+            trainer.hook(model.layers[3])
+            for batch in batches:
+                model(batch)
+        trainer.dictionary
+
+    Every property of the element saetrainer is an option, with _ for -:
+    `gst-inspect-1.0 saetrainer` tells of them. Set total_rows where you know
+    the length of the run: the learning rate falls to 0 at its end then, and
+    shuffle_rows where neighbouring rows are alike.
+
+    Rows are trained on in another thread; push() waits where that is
+    max_bytes behind. When the with block ends, so does the training: the last
+    rows are trained on and the dictionary is written to location, also when an
+    exception ends it, Ctrl-C for one.
+    """
+
+    def __init__(self, d_in, *, max_bytes=1 << 24, on_stats=None, **options):
+        self.d_in, self.on_stats = d_in, on_stats
+        #: Where it is not None, hooks leave out rows where it is 0: padding.
+        self.mask = None
+        #: The last sae-stats message, as a dict; None before the first.
+        self.last_stats = None
+        self._hooks, self._dictionary, self._temporary = [], None, None
+        self.element = make_element("saetrainer")
+        self._set(options)
+        self.pipeline = Gst.Pipeline.new(None)
+        source, sink = make_element("appsrc"), make_element("fakesink")
+        for element in source, self.element, sink:
+            self.pipeline.add(element)
+        source.link(self.element)
+        self.element.link(sink)
+        self._bus = _Bus(self.pipeline, self._take_message)
+        self._source = Source(source, d_in, max_bytes, self._bus)
+        self._start()
+
+    def _set(self, options):
+        if options.get("location") is None:
+            options.pop("location", None)
+            self._temporary = tempfile.mkdtemp(prefix="gst-sae-")
+            options["location"] = os.path.join(self._temporary, "dictionary")
+        names = {pspec.name for pspec in self.element.list_properties()}
+        for option, value in options.items():
+            name = option.replace("_", "-")
+            if name not in names:
+                close = difflib.get_close_matches(name, names, 1)
+                hint = f"; is {close[0].replace('-', '_')} meant?" if close else ""
+                raise TypeError(f"saetrainer has no property {name}{hint}")
+            if value is not None:
+                self._set_one(name, value)
+        self.location = options["location"]
+
+    def _set_one(self, name, value):
+        pspec = self.element.find_property(name)
+        nicks = getattr(pspec.default_value, "__enum_values__", None)
+        if pspec.value_type.name == "gchararray":
+            value = _text(value)
+        elif nicks is not None and isinstance(value, str):
+            values = {entry.value_nick: entry for entry in nicks.values()}
+            if value not in values:
+                raise ValueError(f"{name}: expected one of {', '.join(values)}, got {value!r}")
+            value = values[value]
+        elif hasattr(pspec, "minimum") and not pspec.minimum <= value <= pspec.maximum:
+            raise ValueError(
+                f"{name}: expected {pspec.minimum} to {pspec.maximum}, got {value!r}"
+            )
+        self.element.set_property(name, value)
+
+    def _start(self):
+        self.pipeline.set_state(Gst.State.PLAYING)
+        try:
+            self._bus.look()
+        except Error:
+            self._stop()
+            raise
+
+    # --- rows ---
+
+    def push(self, rows, mask=None):
+        """rows [..., d_in] of numpy or torch; where mask is 0 they are left
+        out. One copy is made, and the rows are yours again."""
+        if self.pipeline is None:
+            raise Error("the training has ended")
+        self._source.push(rows, mask)
+
+    def train(self, arrays):
+        """Pushes all of an iterable."""
+        for rows in arrays:
+            self.push(rows)
+        return self
+
+    def hook(self, module, select=None):
+        """Pushes what a torch module puts out, whenever it does. Of a tuple
+        the first element is taken; select(module, inputs, output) gives
+        another tensor [..., d_in]. Returns torch's handle, for remove()."""
+
+        def take(module, inputs, output):
+            if select:
+                output = select(module, inputs, output)
+            elif isinstance(output, (tuple, list)):
+                output = output[0]
+            self.push(output, self.mask)
+
+        handle = module.register_forward_hook(take)
+        self._hooks.append(handle)
+        return handle
+
+    # --- figures ---
+
+    def _take_message(self, message):
+        if message.type == Gst.MessageType.WARNING:
+            warnings.warn(message_of(message), RuntimeWarning, stacklevel=4)
+        structure = message.get_structure()
+        if structure and structure.get_name() == "sae-stats":
+            self.last_stats = _fields(structure)
+            if self.on_stats:
+                self.on_stats(self.last_stats)
+
+    @property
+    def stats(self):
+        """Of the whole run so far: rows, loss, fvu, l0, dead_fraction, …"""
+        return _fields(self.element.get_property("stats"))
+
+    # --- the end ---
+
+    def save(self, path):
+        """The dictionary as it is, in the middle of the run."""
+        if not self.element.emit("save", os.fspath(path)):
+            self._bus.look()
+            raise Error(f"{path}: could not be written")
+
+    def finish(self):
+        """Trains on what is left, saves, and gives the Dictionary."""
+        if self.pipeline is not None:
+            self._remove_hooks()
+            self._source.end()
+            try:
+                while not self._bus.ended:
+                    self._bus.look(100 * Gst.MSECOND)
+                self._check_trained()
+            finally:
+                self._stop()
+        return self.dictionary
+
+    def _check_trained(self):
+        if self.element.get_property("steps") == 0 and not self.element.props.frozen:
+            raise Error("nothing was trained: no rows to train on were pushed")
+
+    @property
+    def dictionary(self):
+        """What was trained, once it has ended."""
+        if self._dictionary is None:
+            if self.pipeline is not None:
+                raise Error("the training has not ended: finish() ends it")
+            self._dictionary = Dictionary.load(self.location)
+            self._remove_temporary()
+        return self._dictionary
+
+    def _remove_hooks(self):
+        for handle in self._hooks:
+            handle.remove()
+        self._hooks = []
+
+    def _stop(self):
+        """Saves what was trained, when it has not been."""
+        self._remove_hooks()
+        if self.pipeline is not None:
+            pipeline, self.pipeline = self.pipeline, None
+            pipeline.set_state(Gst.State.NULL)
+
+    def _remove_temporary(self):
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            try:
+                self.finish()
+            except Error:
+                self._remove_temporary()
+                raise
+        else:
+            self._stop()
+            self._remove_temporary()
+
+    def __del__(self):
+        if getattr(self, "pipeline", None) is not None:
+            self._stop()
+        if getattr(self, "_temporary", None):
+            self._remove_temporary()

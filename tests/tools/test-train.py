@@ -1,0 +1,452 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""sae-train as its users start it.
+
+Usage: test-train.py SAE-TRAIN
+"""
+
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+here = pathlib.Path(__file__).parent
+sys.path[:0] = [str(here.parent / "python"), str(here.parent / "plugin")]
+import launch  # noqa: E402
+import tap  # noqa: E402
+
+program = os.path.abspath(sys.argv.pop(1))
+SMALL = ["--dict-size", "64", "--top-k", "4", "--batch-size", "64"]
+
+
+def run(*arguments, status=0, **more):
+    done = subprocess.run(
+        [program, *arguments], capture_output=True, timeout=launch.PATIENCE, **more
+    )
+    done.out = done.stdout.decode(errors="surrogateescape")
+    done.err = done.stderr.decode(errors="surrogateescape")
+    assert done.returncode == status, (
+        f"{arguments}: expected status {status}, got {done.returncode}\n"
+        f"{done.out}{done.err}"
+    )
+    assert "CRITICAL" not in done.err and "WARNING **" not in done.err, done.err
+    return done
+
+
+def refused(*arguments, status=2, parts=(), **more):
+    done = run(*arguments, status=status, **more)
+    for part in parts:
+        assert part in done.err, f"{arguments}: no '{part}' in\n{done.err}"
+    first = done.err.splitlines()[0]
+    assert done.err.count(first) == 1, done.err
+    assert done.out == "", done.out
+    return done
+
+
+def weights(folder="out"):
+    return (pathlib.Path(os.fsdecode(folder)) / "sae_weights.safetensors").read_bytes()
+
+
+def config(folder="out"):
+    return json.loads((pathlib.Path(folder) / "cfg.json").read_text())
+
+
+@tap.test("/tools/train/trains-and-says-what-came-out")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        done = run(
+            "train.npy", "-o", "out", *SMALL, "--epochs", "3", "--held-out", "heldout.npy"
+        )
+        assert config()["d_sae"] == 64 and config()["d_in"] == 32, config()
+        figures = re.search(
+            r"trained +60,000 rows .*\n.*fvu +([\d.]+) of .*\n.*l0 +4.0\n"
+            r"dead +[\d.]+ %\nheld-out +fvu ([\d.]+), l0 4.0 of 2,000 rows\n"
+            r"dictionary +out\n$",
+            done.out,
+        )
+        assert figures, done.out
+        # Untrained it would be near 1.
+        assert float(figures[2]) < 0.5, done.out
+
+
+@tap.test("/tools/train/held-out-figures-are-those-of-numpy")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        done = run("train.npy", "-o", "out", *SMALL, "-H", "heldout.npy", "--json")
+        launch.launch(
+            "saesrc location=heldout.npy ! saeencoder location=out/ ! "
+            "saedecoder location=out/ ! saenpyenc ! filesink location=xhat.npy"
+        )
+        want = launch.fvu(np.load("heldout.npy"), np.load("xhat.npy"))
+        figures = json.loads(done.out)
+        got = figures["held-out"]["fvu"]
+        assert abs(got - want) < 1e-5, (got, want)
+        assert figures["total"]["rows"] == 20000 and not figures["stopped"]
+
+
+@tap.test("/tools/train/the-printed-pipeline-writes-the-same-bytes")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        options = [
+            *SMALL, "--epochs", "2", "--seed", "7", "--set", "beta2=0.98",
+            "--set", "saesrc.rows-per-buffer=100", "--metadata",
+            "model_name=a b,hook_name=it's \"h\"", "--held-out", "heldout.npy",
+        ]
+        run("train.npy", "-o", "ours", *options)
+        line = run("train.npy", "-o", "theirs", *options, "--print-pipeline").out
+        assert line.count("\n") == 2 and line.startswith("gst-launch-1.0 saesrc "), line
+        assert not os.path.exists("theirs")
+        launch.run(line)
+        assert weights("ours") == weights("theirs")
+        assert config("ours") == config("theirs")
+        assert config("ours")["metadata"]["hook_name"] == "it's \"h\"", config("ours")
+
+
+@tap.test("/tools/train/many-files-are-one-array")
+def _():
+    with launch.folder():
+        launch.save_activations(train=3000)
+        x = np.load("train.npy")
+        np.save("a, 1.npy", x[:1000])
+        np.save("b\"'.npy", x[1000:1001])
+        np.save("c.npy", x[1001:])
+        files = ["a, 1.npy", "b\"'.npy", "c.npy"]
+        run("train.npy", "-o", "one", *SMALL)
+        run(*files, "-o", "many", *SMALL)
+        assert weights("one") == weights("many")
+        launch.run(run(*files, "-o", "pasted", *SMALL, "-p").out)
+        assert weights("one") == weights("pasted")
+
+
+@tap.test("/tools/train/a-folder-and-a-pattern")
+def _():
+    with launch.folder():
+        launch.save_activations(train=3000)
+        x = np.load("train.npy")
+        os.mkdir("shards")
+        for i in range(3):
+            np.save(f"shards/s-{i:03d}.npy", x[1000 * i : 1000 * (i + 1)])
+        run("train.npy", "-o", "one", *SMALL)
+        run("shards/", "-o", "folder", *SMALL)
+        run("shards/s-%03d.npy", "-o", "pattern", *SMALL)
+        assert weights("one") == weights("folder") == weights("pattern")
+
+
+@tap.test("/tools/train/file-names-of-any-bytes")
+def _():
+    names = ["with space", "quote\"s'", "-dash", "a=b!c", "é", "back\\slash\\", "$HOME"]
+    with launch.folder():
+        launch.save_activations(train=500)
+        for name in names:
+            os.rename("train.npy", name + ".npy")
+            run("./" + name + ".npy", "-o", "./" + name, *SMALL)
+            line = run("./" + name + ".npy", "-o", "./p " + name, *SMALL, "-p").out
+            launch.run(line)
+            assert weights(name) == weights("p " + name), name
+            os.rename(name + ".npy", "train.npy")
+
+
+@tap.test("/tools/train/file-names-that-are-no-utf-8")
+def _():
+    with launch.folder():
+        launch.save_activations(train=500)
+        os.rename(b"train.npy", b"caf\xe9.npy")
+        run(b"caf\xe9.npy", b"-o", b"out\xff", *SMALL)
+        assert weights(b"out\xff")
+        run(b"caf\xe9.npy", b"caf\xe9.npy", b"-o", b"two\xff", *SMALL)
+        done = refused(b"caf\xe9.npy", "-o", "x", "-p", status=1, parts=["UTF-8"])
+        assert "caf" in done.err
+
+
+@tap.test("/tools/train/standard-input")
+def _():
+    with launch.folder():
+        launch.save_activations(train=3000)
+        run("train.npy", "-o", "file", *SMALL, "--no-shuffle")
+        with open("train.npy", "rb") as file:
+            run("-", "-o", "file-as-stdin", *SMALL, stdin=file)
+        pipe = subprocess.Popen(["cat", "train.npy"], stdout=subprocess.PIPE)
+        run("-", "-o", "pipe", *SMALL, stdin=pipe.stdout)
+        pipe.wait()
+        assert weights("file") == weights("pipe") == weights("file-as-stdin")
+        line = run("-", "-o", "pasted", *SMALL, "-p").out
+        launch.run(f"cat train.npy | {line}")
+        assert weights("file") == weights("pasted")
+
+
+@tap.test("/tools/train/standard-input-that-is-no-array")
+def _():
+    with launch.folder():
+        refused("-", "-o", "out", status=1, input=b"no array at all, it is text")
+        refused("-", "-o", "out", status=1, input=b"")
+        launch.save_activations(train=3000)
+        half = pathlib.Path("train.npy").read_bytes()[:-1000]
+        done = run("-", "-o", "out", *SMALL, status=1, input=half)
+        assert "expected" in done.err and "is in out" in done.err, done.err
+        assert weights()
+        master, slave = pty.openpty()
+        refused("-", "-o", "o", stdin=slave, parts=["terminal"])
+        os.close(master)
+        os.close(slave)
+
+
+@tap.test("/tools/train/mistakes-are-told-once-and-clearly")
+def _():
+    with launch.folder():
+        launch.save_activations(train=200)
+        out = ["-o", "out"]
+        refused(parts=["expected ACTIVATIONS"])
+        refused("train.npy", parts=["expected -o"])
+        refused("train.npy", "-o", "", parts=["expected -o"])
+        refused("", *out, parts=["ACTIVATIONS"])
+        refused("train.npy", *out, "--bogus", parts=["--bogus"])
+        refused("-", "train.npy", *out, parts=["standard input"])
+        refused("-", *out, "--epochs", "2", parts=["--epochs", "once"])
+        refused("train.npy", *out, "-k", "-3", parts=["--top-k: expected a whole", "'-3'"])
+        refused("train.npy", *out, "-k", "3x", parts=["--top-k", "'3x'"])
+        refused("train.npy", *out, "-k", "", parts=["--top-k"])
+        refused("train.npy", *out, "-d", "99999999999", parts=["--dict-size", "268435456"])
+        refused("train.npy", *out, "-r", "nan", parts=["--learning-rate", "'nan'"])
+        refused("train.npy", *out, "-r", "1,5", parts=["--learning-rate", "'1,5'"])
+        refused("train.npy", *out, "-s", "topk", parts=["--sparsity", "top-k, l1"])
+        refused("train.npy", *out, "--set", "beta", parts=["PROPERTY=VALUE"])
+        refused("train.npy", *out, "--set", "=1", parts=["PROPERTY=VALUE"])
+        refused("train.npy", *out, "--set", "bata2=0.9", parts=["is 'beta2' meant?"])
+        refused("train.npy", *out, "--set", "xyzzyxyzzy=1", parts=["there are", "grad-clip"])
+        refused("train.npy", *out, "--set", "rows=1", parts=["read, not set"])
+        refused("train.npy", *out, "--set", "location=x", parts=["--output"])
+        refused("train.npy", *out, "--set", "saesrc.location=x", parts=["ACTIVATIONS"])
+        refused("train.npy", *out, "-k", "4", "--set", "top-k=5", parts=["twice"])
+        refused("train.npy", *out, "--resume", parts=["--checkpoint"])
+        refused("train.npy", *out, "--resume=now", parts=["replay", "'now'"])
+        assert not os.path.exists("out")
+
+
+@tap.test("/tools/train/errors-of-the-run")
+def _():
+    with launch.folder() as path:
+        launch.save_activations(train=200)
+        refused("none.npy", "-o", "out", status=1, parts=["none.npy: No such file"])
+        refused("train.npy", "-o", ".", status=1, parts=["'.': expected a path"])
+        refused("train.npy", "-o", "../" + path.name, status=1, parts=["an empty folder"])
+        pathlib.Path("text.npy").write_text("text, not an array, but long enough")
+        refused("text.npy", "-o", "out", status=1, parts=["text.npy: not a .npy"])
+        np.save("bad.npy", np.full((300, 8), np.nan, np.float32))
+        refused("bad.npy", "-o", "out", status=1, parts=["Nothing was trained"])
+        refused("train.npy", "-o", "out", "-i", "nowhere", status=1, parts=["nowhere"])
+        refused("train.npy", "-o", "out", "-d", "4", "-k", "8", status=1, parts=["8"])
+        done = run("train.npy", "-o", "out", *SMALL, "-H", "none.npy", status=1)
+        assert "none.npy" in done.err and weights(), done.err
+        assert sorted(p.name for p in path.iterdir()) == [
+            "bad.npy", "heldout.npy", "out", "text.npy", "train.npy",
+        ]
+
+
+@tap.test("/tools/train/without-the-plugin")
+def _():
+    with launch.folder():
+        launch.save_activations(train=200)
+        env = {**os.environ, "GST_PLUGIN_PATH_1_0": "", "GST_REGISTRY_1_0": "r.bin"}
+        done = subprocess.run(
+            [program, "train.npy", "-o", "out"], env=env, capture_output=True, text=True
+        )
+        # or it is found where it has been installed
+        assert done.returncode == 0 or "libgstsae.so" in done.stderr, done.stderr
+
+
+@tap.test("/tools/train/version-and-help")
+def _():
+    assert re.fullmatch(r"sae-train \(gst-sae\) \d+\.\d+\.\d+\n", run("--version").out)
+    text = run("--help").out
+    for word in "ACTIVATIONS", "--output", "--held-out", "Ctrl-C", "--set", "Examples:":
+        assert word in text, text
+
+
+def start(*arguments, **more):
+    return subprocess.Popen(
+        [program, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True, **more,
+    )
+
+
+def wait_for_rows(process):
+    """Reads stderr up to the first line of progress."""
+    line = process.stderr.readline()
+    assert "rows/s" in line, line + process.stderr.read()
+
+
+@tap.test("/tools/train/ctrl-c-saves-what-was-trained")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        for number in signal.SIGINT, signal.SIGTERM:
+            process = start("train.npy", "-o", "out", *SMALL, "--epochs", "1000000")
+            wait_for_rows(process)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=launch.PATIENCE)
+            assert process.returncode == 128 + number, (process.returncode, err)
+            assert "stopping" in err and "stopped early" in err, err
+            assert "trained" in out and "dictionary  out" in out, out
+            launch.launch(
+                "saesrc location=heldout.npy ! saeencoder location=out ! fakesink"
+            )
+            os.rename("out", f"out-{number}")
+
+
+@tap.test("/tools/train/ctrl-c-while-standard-input-waits")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        process = start("-", "-o", "out", *SMALL, stdin=subprocess.PIPE)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        err = process.stderr.read()
+        assert process.wait(launch.PATIENCE) == 130 and "nothing was trained" in err, err
+        assert not os.path.exists("out")
+        # And with rows: the pipe stays open, and no end of the file comes.
+        process = subprocess.Popen(
+            [program, "-", "-o", "out", *SMALL, "--set", "stats-interval=1000000"],
+            stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        )
+        process.stdin.write(pathlib.Path("train.npy").read_bytes()[:1_500_000])
+        process.stdin.flush()
+        assert b"rows/s" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        err = process.stderr.read().decode()
+        assert process.wait(launch.PATIENCE) == 130, err
+        assert "stopped early" in err and weights(), err
+        process.stdin.close()
+
+
+@tap.test("/tools/train/a-second-ctrl-c-gives-up")
+def _():
+    with launch.folder():
+        launch.save_activations(d=64)
+        # A dictionary whose saving takes a moment.
+        process = start("train.npy", "-o", "out", "-d", "60000", "-e", "1000")
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=launch.PATIENCE)
+        assert process.returncode == 130, (process.returncode, err)
+
+
+@tap.test("/tools/train/checkpoint-and-resume-end-in-the-same-bytes")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        options = [*SMALL, "--epochs", "3"]
+        run("train.npy", "-o", "whole", *options)
+        process = start(
+            "train.npy", "-o", "part", *options, "-c", "run.ckpt",
+            "--checkpoint-interval", "4096", "--set", "stats-interval=1000000",
+        )
+        wait_for_rows(process)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=launch.PATIENCE)
+        assert os.path.exists("run.ckpt")
+        run("train.npy", "-o", "resumed", *options, "-c", "run.ckpt", "--resume")
+        assert weights("whole") == weights("resumed")
+
+
+@tap.test("/tools/train/log-and-metrics")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        run("train.npy", "-o", "out", *SMALL, "--log", "l.jsonl", "--metrics", "m.prom")
+        last = json.loads(pathlib.Path("l.jsonl").read_text().splitlines()[-1])
+        assert last["final"] and last["total-rows"] == 20000, last
+        assert "sae_rows_total" in pathlib.Path("m.prom").read_text()
+
+
+@tap.test("/tools/train/quiet-says-nothing")
+def _():
+    with launch.folder():
+        launch.save_activations(train=500)
+        done = run("train.npy", "-o", "out", *SMALL, "--quiet")
+        assert done.out == done.err == "", done.out + done.err
+
+
+def read_terminal(*arguments):
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [program, *arguments], stdout=subprocess.DEVNULL, stderr=slave,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(slave)
+    text = b""
+    while select.select([master], [], [], launch.PATIENCE)[0]:
+        try:
+            part = os.read(master, 4096)
+        except OSError:  # the other side is closed
+            break
+        if not part:
+            break
+        text += part
+    os.close(master)
+    assert process.wait(launch.PATIENCE) == 0, text
+    return text.decode()
+
+
+@tap.test("/tools/train/a-terminal-gets-one-line-that-is-drawn-anew")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        text = read_terminal(
+            "train.npy", "-o", "out", *SMALL, "-e", "4", "--set", "stats-interval=10000000"
+        )
+        assert text.count("\n") == 1 and text.endswith("\n"), text
+        drawn = text.rstrip().split("\r\033[K")[1:]
+        assert len(drawn) > 2, text
+        assert all(re.match(r"\[#*\.*\] +\d+ %  [\d,]+ rows ", line) for line in drawn)
+        assert "100 %  80,000 rows" in drawn[-1], drawn[-1]
+        assert max(map(len, drawn)) < 80, drawn
+
+
+@tap.test("/tools/train/a-locale-with-commas-changes-nothing")
+def _():
+    locale = next(
+        (
+            name
+            for name in subprocess.run(
+                ["locale", "-a"], capture_output=True, text=True
+            ).stdout.split()
+            if name.lower().replace("-", "") in ("de_de.utf8", "fr_fr.utf8")
+        ),
+        None,
+    )
+    with launch.folder() as path:
+        launch.save_activations(train=3000)
+        env = {**os.environ, "TZ": "UTC"}
+        if locale:
+            env["LC_ALL"] = locale
+        else:  # made here, where there is localedef
+            made = subprocess.run(
+                ["localedef", "-i", "de_DE", "-f", "UTF-8", str(path / "de_DE.UTF-8")],
+                capture_output=True, check=False,
+            )
+            if not (path / "de_DE.UTF-8").exists():
+                raise tap.Skip(f"no locale with commas: {made.stderr[:80]}")
+            env.update(LOCPATH=str(path), LC_ALL="de_DE.UTF-8")
+        options = [*SMALL, "--set", "beta2=0.98", "-H", "heldout.npy"]
+        point = run("train.npy", "-o", "point", *options, "--json")
+        comma = run("train.npy", "-o", "comma", *options, "--json", env=env)
+        assert weights("point") == weights("comma")
+        a, b = json.loads(point.out), json.loads(comma.out)
+        assert a["held-out"]["fvu"] == b["held-out"]["fvu"]
+        text = run("train.npy", "-o", "comma", *options, env=env).out
+        assert re.search(r"fvu +0\.\d+ of", text), text
+
+
+tap.main()
