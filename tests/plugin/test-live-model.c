@@ -558,7 +558,7 @@ test_application (Live *live, gconstpointer data)
 {
   g_auto (Stream) encoder = encoder_new (live);
   g_autofree float *x = stream_rows (1, BATCH, D);
-  g_autofree gchar *before = NULL, *pairs = NULL, *dense = NULL;
+  g_autofree gchar *before = NULL, *pairs = NULL, *sparse = NULL;
   GstBuffer *buffer;
 
   publish (live, model_new (D, F, K, 1));
@@ -575,8 +575,8 @@ test_application (Live *live, gconstpointer data)
   buffer = stream_pull (&encoder);
   g_assert_cmpuint (gst_buffer_n_memory (buffer), ==, 1);
   gst_buffer_unref (buffer);
-  dense = stream_out_field (&encoder, "dimensions");
-  g_assert_cmpstr (dense, ==, "64:8");
+  sparse = stream_out_field (&encoder, "format");
+  g_assert_cmpstr (sparse, ==, "sparse");
   publish (live, model_new (D, F, K, 1));
   push_and_expect (live, &encoder, x);
   stream_expect_no_error (&encoder);
