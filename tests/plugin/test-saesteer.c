@@ -9,6 +9,7 @@
 #include "expect.h"
 #include "noise.h"
 #include "sae-edits.h"
+#include "sae-model-store.h"
 #include "stream.h"
 
 #define D 16
@@ -158,8 +159,7 @@ test_golden_model (void)
   gst_buffer_unref (out);
 }
 
-/* --- what does not change --------------------------------------------------
- */
+/* --- what does not change ------------------------------------------------- */
 
 static void
 test_no_edits_pass_buffers_on (void)
@@ -240,8 +240,7 @@ test_gaps_pass (void)
   }
 }
 
-/* --- types -----------------------------------------------------------------
- */
+/* --- types ---------------------------------------------------------------- */
 
 /* Rows without the latent keep their bits, which float32 could not hold. */
 static void
@@ -356,8 +355,7 @@ test_flexible (void)
   }
 }
 
-/* --- output=error -----------------------------------------------------------
- */
+/* --- output=error --------------------------------------------------------- */
 
 static void
 test_error_is_x_less_x_hat (void)
@@ -379,8 +377,7 @@ test_error_is_x_less_x_hat (void)
   expect_edits (&stream, "3:=5", x, 50);
 }
 
-/* --- rows that are not finite ------------------------------------------------
- */
+/* --- rows that are not finite --------------------------------------------- */
 
 static guint64
 get_nonfinite (Stream *stream)
@@ -434,8 +431,7 @@ test_overflow_passes (void)
   g_string_free (text, TRUE);
 }
 
-/* --- changes while it plays
- * --------------------------------------------------- */
+/* --- changes while it plays ----------------------------------------------- */
 
 static void
 test_latents_change (void)
@@ -518,8 +514,7 @@ test_latents_beyond_the_model (void)
       "latents: expected indices below dict-size 64, got 64", NULL);
 }
 
-/* --- children
- * ------------------------------------------------------------------ */
+/* --- children ------------------------------------------------------------- */
 
 static void
 test_children_are_the_edits (void)
@@ -622,8 +617,7 @@ test_no_such_child (void)
   g_assert_null (gst_child_proxy_get_child_by_index (proxy, 1));
 }
 
-/* --- control sources
- * ------------------------------------------------------------- */
+/* --- control sources ------------------------------------------------------ */
 
 static GstControlSource *
 animate (Stream *stream, const gchar *child, const gchar *property,
@@ -709,8 +703,7 @@ test_removal_ends_a_ramp (void)
   gst_object_unref (curve);
 }
 
-/* --- caps, events, states
- * ------------------------------------------------------- */
+/* --- caps, events, states ------------------------------------------------- */
 
 /* New caps go first when the number of rows changes, also for buffers that are
  * passed on: stream_pull() compares. */
@@ -892,8 +885,89 @@ test_two_cycles (void)
   gst_object_unref (curve);
 }
 
-/* --- many
- * ------------------------------------------------------------------------ */
+/* --- live models ---------------------------------------------------------- */
+
+static Stream
+live_new (SaeModelStore *store, const gchar *latents)
+{
+  Stream stream = stream_new_alone ("saesteer", "model-name", "m", "latents",
+      latents, NULL);
+  GstContext *context = gst_context_new ("sae.model-store", TRUE);
+
+  gst_structure_set (gst_context_writable_structure (context), "store",
+      SAE_TYPE_MODEL_STORE, store, NULL);
+  gst_element_set_context (stream.element, context);
+  gst_context_unref (context);
+  stream.harness = gst_harness_new_with_element (stream.element, "sink", "src");
+  return stream;
+}
+
+static void
+publish (SaeModelStore *store, const SaeConfig *config, guint64 seed)
+{
+  GError *error = NULL;
+  g_autoptr (SaeModel) model =
+      sae_model_new (config, seed, SAE_INIT_TIED, &error);
+
+  g_assert_no_error (error);
+  sae_model_store_publish (store, "m", model, &error);
+  g_assert_no_error (error);
+}
+
+/* Each buffer is steered by the latest version. */
+static void
+test_live_model (void)
+{
+  g_autoptr (SaeModelStore) store = sae_model_store_new ();
+  g_autoptr (SaeConfig) config = sae_config_new (D, F, K);
+  g_autofree float *x = stream_rows (9, 20, D);
+  g_auto (Stream) stream = live_new (store, "3:=5");
+
+  publish (store, config, SEED + 1);
+  stream_send_dims (&stream, "float32", "16:20");
+  g_assert_cmpint (stream_push_floats (&stream, x, 20 * D), ==, GST_FLOW_OK);
+  gst_buffer_unref (stream_pull (&stream));
+  publish (store, config, SEED);
+  expect_edits (&stream, "3:=5", x, 20);
+}
+
+/* What is written instead of what was read has to be of its kind. */
+static void
+test_transcoders_are_refused (void)
+{
+  const SaeConfig wide = {D, D + 1, F, K, SAE_SPARSITY_TOP_K};
+  g_autoptr (SaeModelStore) store = sae_model_store_new ();
+  g_auto (Stream) stream = live_new (store, "3:=5");
+
+  publish (store, &wide, SEED);
+  stream_send_dims (&stream, "float32", "16:20");
+  stream_expect_error (&stream, GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE,
+      "a transcoder from 16 to 17", NULL);
+}
+
+static void
+test_skip_connections_are_refused (void)
+{
+  g_autoptr (SaeConfig) config = sae_config_new (D, F, K);
+  g_autofree float *x = stream_rows (9, 20, D);
+  g_autoptr (GBytes) W_skip = g_bytes_new (x, D * D * sizeof *x);
+  g_autoptr (SaeModel) plain = sae_model_new (config, 1, SAE_INIT_TIED, NULL);
+  g_autoptr (SaeModel) model = sae_model_with_skip (plain, W_skip, NULL);
+
+  for (guint output = 0; output < 2; output++) {
+    g_autoptr (SaeModelStore) store = sae_model_store_new ();
+    g_auto (Stream) stream = live_new (store, "3:=5");
+    sae_model_store_publish (store, "m", model, NULL);
+    g_object_set (stream.element, "output", output, NULL);
+    stream_send_dims (&stream, "float32", "16:20");
+    g_assert_cmpint (stream_push_floats (&stream, x, 20 * D), ==,
+        GST_FLOW_ERROR);
+    stream_expect_error (&stream, GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE,
+        "a transcoder with a skip connection", NULL);
+  }
+}
+
+/* --- many ----------------------------------------------------------------- */
 
 /* Any edits, in any order, by text and by children: what the library makes. */
 static void
@@ -961,6 +1035,9 @@ main (int argc, char **argv)
   ADD ("times-flags-and-metas-kept", test_times_flags_and_metas_kept);
   ADD ("flush-and-eos", test_flush_and_eos);
   ADD ("two-cycles", test_two_cycles);
+  ADD ("live/latest-version", test_live_model);
+  ADD ("live/transcoders-are-refused", test_transcoders_are_refused);
+  ADD ("live/skip-connections-are-refused", test_skip_connections_are_refused);
   ADD ("random-changes", test_random_changes);
   return stream_run_tests ();
 }
