@@ -142,7 +142,8 @@ gst_sae_choice_install (GObjectClass *klass)
           FALSE, flags));
   g_object_class_install_property (klass, PROP_LOCATION,
       g_param_spec_string ("location", "Location",
-          "Folder of the dictionary: cfg.json and sae_weights.safetensors",
+          "Dictionary: a folder of SAELens or sparsify, or a params.npz of "
+          "Gemma Scope",
           NULL, flags));
   g_object_class_install_property (klass, PROP_SEED,
       g_param_spec_uint64 ("seed", "Seed",

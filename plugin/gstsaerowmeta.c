@@ -34,16 +34,16 @@ free_meta (GstMeta *meta, GstBuffer *buffer)
 }
 
 static gboolean
-fill (GstSaeRowMeta *rows, const float *norms, gsize n_rows)
+fill (GstSaeRowMeta *rows, gconstpointer norms, gsize n_rows)
 {
   if (n_rows > rows->capacity) {
-    float *larger = g_try_realloc_n (rows->norms, n_rows, 2 * sizeof *norms);
+    float *larger = g_try_realloc_n (rows->norms, n_rows, 2 * sizeof *larger);
     if (!larger)
       return FALSE;
     rows->norms = larger;
     rows->capacity = n_rows;
   }
-  memcpy (rows->norms, norms, n_rows * 2 * sizeof *norms);
+  memcpy (rows->norms, norms, n_rows * 2 * sizeof *rows->norms);
   rows->n_rows = n_rows;
   return TRUE;
 }
@@ -92,17 +92,68 @@ transform_meta (GstBuffer *to, GstMeta *meta, GstBuffer *from, GQuark type,
   return FALSE;
 }
 
+#if GST_CHECK_VERSION(1, 24, 0)
+/* Mean and scale of each row as little-endian float32, which is the machine's
+ * own order: what unixfdsink sends to another process. */
+#define SERIAL_VERSION 1
+#define ROW_SIZE (2 * sizeof (float))
+
+static gboolean
+serialize_meta (const GstMeta *meta, GstByteArrayInterface *data,
+    guint8 *version)
+{
+  const GstSaeRowMeta *rows = (const GstSaeRowMeta *) meta;
+
+  *version = SERIAL_VERSION;
+  return gst_byte_array_interface_append_data (data,
+      (const guint8 *) rows->norms, rows->n_rows * ROW_SIZE);
+}
+
+static GstMeta *
+deserialize_meta (const GstMetaInfo *info, GstBuffer *buffer,
+    const guint8 *data, gsize size, guint8 version)
+{
+  GstSaeRowMeta *rows;
+
+  if (version != SERIAL_VERSION || size == 0 || size % ROW_SIZE != 0)
+    return NULL;
+  rows = ensure (buffer);
+  if (rows && fill (rows, data, size / ROW_SIZE))
+    return &rows->meta;
+  if (rows)
+    gst_buffer_remove_meta (buffer, &rows->meta);
+  return NULL;
+}
+
+static const GstMetaInfo *
+register_meta (void)
+{
+  GstMetaInfo *info = gst_meta_info_new (GST_SAE_ROW_META_API_TYPE,
+      "GstSaeRowMeta", sizeof (GstSaeRowMeta));
+
+  info->init_func = init_meta;
+  info->free_func = free_meta;
+  info->transform_func = transform_meta;
+  info->serialize_func = serialize_meta;
+  info->deserialize_func = deserialize_meta;
+  return gst_meta_info_register (info);
+}
+#else
+static const GstMetaInfo *
+register_meta (void)
+{
+  return gst_meta_register (GST_SAE_ROW_META_API_TYPE, "GstSaeRowMeta",
+      sizeof (GstSaeRowMeta), init_meta, free_meta, transform_meta);
+}
+#endif
+
 const GstMetaInfo *
 gst_sae_row_meta_get_info (void)
 {
   static const GstMetaInfo *info;
 
-  if (g_once_init_enter (&info)) {
-    const GstMetaInfo *registered =
-        gst_meta_register (GST_SAE_ROW_META_API_TYPE, "GstSaeRowMeta",
-            sizeof (GstSaeRowMeta), init_meta, free_meta, transform_meta);
-    g_once_init_leave (&info, registered);
-  }
+  if (g_once_init_enter (&info))
+    g_once_init_leave (&info, register_meta ());
   return info;
 }
 

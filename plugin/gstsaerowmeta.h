@@ -23,7 +23,8 @@ typedef struct {
 #define GST_SAE_ROW_META_API_TYPE (gst_sae_row_meta_api_get_type ())
 GType gst_sae_row_meta_api_get_type (void);
 /* Registers "GstSaeRowMeta". Whole buffers are copied with it, parts of them
- * (which have other rows) without. */
+ * (which have other rows) without. From GStreamer 1.24 on it can be serialized,
+ * and so goes through unixfdsink. */
 const GstMetaInfo *gst_sae_row_meta_get_info (void);
 
 /* NULL where @buffer has none. */

@@ -568,6 +568,19 @@ get_work (GstSaeSteer *self, GstBuffer *inbuf)
   return output;
 }
 
+/* A skip connection is known when the model is, and not of its sizes. */
+static gboolean
+check_no_skip (SaeModel *model, GError **error)
+{
+  g_autoptr (GBytes) W_skip = sae_model_get_W_skip (model);
+
+  if (W_skip)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "model: expected one that reconstructs its own input, got a transcoder "
+        "with a skip connection");
+  return W_skip == NULL;
+}
+
 /* @outbuf is NULL where @inbuf is to be passed on. */
 static GstFlowReturn
 process (GstSaeSteer *self, GstBuffer *inbuf, GstBuffer **outbuf,
@@ -582,6 +595,8 @@ process (GstSaeSteer *self, GstBuffer *inbuf, GstBuffer **outbuf,
     return flow;
   if (!job.model || GST_BUFFER_FLAG_IS_SET (inbuf, GST_BUFFER_FLAG_GAP))
     flow = GST_FLOW_OK;
+  else if (!check_no_skip (job.model, error))
+    flow = GST_FLOW_ERROR;
   else if (output == OUTPUT_ERROR)
     flow = subtract (self, &job, inbuf, outbuf, error);
   else if (sae_edits_get_n_latents (self->edits) > 0)

@@ -258,7 +258,7 @@ gst_sae_trainer_install_properties (GObjectClass *object_class)
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
   g_object_class_install_property (object_class, PROP_INIT_LOCATION,
       g_param_spec_string ("init-location", "Initial location",
-          "Folder of a dictionary to start from; optimiser, schedule and "
+          "Dictionary to start from; optimiser, schedule and "
           "counters start anew",
           NULL, flags | GST_PARAM_MUTABLE_READY));
   g_object_class_install_property (object_class, PROP_LOG_LOCATION,

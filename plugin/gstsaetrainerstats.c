@@ -85,6 +85,10 @@ gst_sae_trainer_post_stats (GstSaeTrainer *self, gboolean final)
   gst_sae_span_write (&self->span, &GST_BASE_TRANSFORM (self)->segment, s);
   gst_sae_span_reset (&self->span);
   write_down (self, s, since_last, total);
+  /* Elements downstream cannot see the bus. */
+  gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
+      gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
+          gst_structure_copy (s)));
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_element (GST_OBJECT (self), s));
   self->last_stats = g_get_monotonic_time ();

@@ -5,6 +5,10 @@
 #include "gstsaeencoder.h"
 #include "gstsaenpyenc.h"
 #include "gstsaeparse.h"
+#include "gstsaerowmeta.h"
+#ifdef SAE_HAVE_SCOPE
+#include "gstsaescope.h"
+#endif
 #include "gstsaesrc.h"
 #ifdef GST_SAE_HAVE_TENSOR_META
 #include "gstsaetensormeta.h"
@@ -19,10 +23,14 @@ plugin_init (GstPlugin *plugin)
 {
   gboolean ok = TRUE;
 
+  gst_sae_row_meta_get_info (); /* may come from another process, by name */
   ok &= GST_ELEMENT_REGISTER (saedecoder, plugin);
   ok &= GST_ELEMENT_REGISTER (saeencoder, plugin);
   ok &= GST_ELEMENT_REGISTER (saenpyenc, plugin);
   ok &= GST_ELEMENT_REGISTER (saeparse, plugin);
+#ifdef SAE_HAVE_SCOPE
+  ok &= GST_ELEMENT_REGISTER (saescope, plugin);
+#endif
   ok &= GST_ELEMENT_REGISTER (saesrc, plugin);
 #ifdef GST_SAE_HAVE_TENSOR_META
   ok &= GST_ELEMENT_REGISTER (saetensormeta, plugin);

@@ -11,8 +11,7 @@ packages=(
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad python3-gst-1.0 gi-docgen
   gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0
-  libjansson-dev libopenblas-dev
-  libzip-dev
+  libjansson-dev libopenblas-dev libzip-dev libcairo2-dev
   python3 python3-gi python3-numpy python3-venv locales
   python3-matplotlib python3-torch fonts-lato gjs
   chromium clang-format valgrind

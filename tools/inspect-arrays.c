@@ -144,18 +144,24 @@ sae_inspect_file (const char *path, gboolean verify, GError **error)
 {
   guint64 size;
   int fd = sae_regular_file_open (path, &size, error);
-  char start[sizeof NPY_MAGIC - 1] = {0};
+  char start[sizeof NPY_MAGIC] = {0};
+  const gsize n = sizeof start - 1;
   gboolean ok;
 
   if (fd < 0)
     return NULL;
-  ok = size < sizeof start ||
-       sae_regular_file_read (fd, 0, start, sizeof start, path, error);
+  ok = size < n || sae_regular_file_read (fd, 0, start, n, path, error);
   close (fd);
   if (!ok)
     return NULL;
-  if (memcmp (start, NPY_MAGIC, sizeof start) == 0 ||
-      g_str_has_suffix (path, ".npy"))
+  if (memcmp (start, NPY_MAGIC, n) == 0 || g_str_has_suffix (path, ".npy"))
     return sae_inspect_npy (path, verify, error);
+  if (g_str_has_prefix (start, "PK")) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "%s: expected a dictionary, a .npy or a .safetensors file, got an "
+        "archive that is none",
+        path);
+    return NULL;
+  }
   return sae_inspect_safetensors (path, verify, error);
 }

@@ -130,6 +130,9 @@ config_to_json (SaeModel *model)
           "sparsity", nick_of (SAE_TYPE_SPARSITY, (gint) config->sparsity),
           "pre_bias", config->pre_bias);
 
+  if (config->input_norm != SAE_INPUT_NORM_NONE)
+    json_object_set_new (object, "input_norm",
+        json_string (nick_of (SAE_TYPE_INPUT_NORM, (gint) config->input_norm)));
   if (config->k > 0) {
     json_object_set_new (object, "k", json_integer (config->k));
     json_object_set_new (object, "ties",
@@ -146,6 +149,31 @@ spread_of_rows (GBytes *rows, guint n)
   return sae_inspect_spread (norms, n);
 }
 
+/* What only some models have; @floats may be NULL. */
+static void
+add_spread (json_t *object, const char *name, GBytes *floats)
+{
+  if (floats)
+    json_object_set_new (object, name, sae_inspect_spread_of_floats (floats));
+}
+
+/* Of those that only some rules and kinds have. */
+static void
+add_other_weights (json_t *object, SaeModel *model)
+{
+  g_autoptr (GBytes) threshold = sae_model_get_threshold (model);
+  g_autoptr (GBytes) r_mag = sae_model_get_r_mag (model);
+  g_autoptr (GBytes) b_mag = sae_model_get_b_mag (model);
+  g_autoptr (GBytes) W_skip = sae_model_get_W_skip (model);
+
+  add_spread (object, "threshold", threshold);
+  add_spread (object, "r_mag", r_mag);
+  add_spread (object, "b_mag", b_mag);
+  if (W_skip)
+    json_object_set_new (object, "W_skip-norm",
+        sae_inspect_real (sae_inspect_norm (W_skip)));
+}
+
 static void
 add_weights (json_t *object, SaeModel *model)
 {
@@ -154,16 +182,13 @@ add_weights (json_t *object, SaeModel *model)
   g_autoptr (GBytes) b_enc = sae_model_get_b_enc (model);
   g_autoptr (GBytes) W_dec = sae_model_get_W_dec (model);
   g_autoptr (GBytes) b_dec = sae_model_get_b_dec (model);
-  g_autoptr (GBytes) threshold = sae_model_get_threshold (model);
 
   json_object_set_new (object, "W_dec-row-norm", spread_of_rows (W_dec, d_sae));
   json_object_set_new (object, "W_enc-row-norm", spread_of_rows (W_enc, d_sae));
   json_object_set_new (object, "b_enc", sae_inspect_spread_of_floats (b_enc));
   json_object_set_new (object, "b_dec-norm",
       sae_inspect_real (sae_inspect_norm (b_dec)));
-  if (threshold)
-    json_object_set_new (object, "threshold",
-        sae_inspect_spread_of_floats (threshold));
+  add_other_weights (object, model);
 }
 
 json_t *

@@ -71,6 +71,23 @@ format_shape (const json_t *shape)
 /* --- dictionaries --------------------------------------------------------- */
 
 static void
+print_rule (const json_t *facts, const json_t *k)
+{
+  GString *rule = g_string_new (get_text (facts, "sparsity"));
+
+  if (k)
+    g_string_append_printf (rule, ", k %d, ties %s",
+        (int) json_integer_value (k), get_text (facts, "ties"));
+  if (json_is_true (json_object_get (facts, "pre_bias")))
+    g_string_append (rule, ", b_dec subtracted from the input");
+  if (json_object_get (facts, "input_norm"))
+    g_string_append_printf (rule, ", input norm %s",
+        get_text (facts, "input_norm"));
+  print_line ("rule", "%s", rule->str);
+  g_string_free (rule, TRUE);
+}
+
+static void
 print_sizes (const json_t *facts)
 {
   g_autofree char *d_in = get_count (facts, "d_in");
@@ -83,17 +100,7 @@ print_sizes (const json_t *facts)
   else
     print_line ("sizes", "%s -> %s latents -> %s (a transcoder)", d_in, d_sae,
         d_out);
-  if (k)
-    print_line ("rule", "%s, k %d, ties %s%s", get_text (facts, "sparsity"),
-        (int) json_integer_value (k), get_text (facts, "ties"),
-        json_is_true (json_object_get (facts, "pre_bias"))
-            ? ", b_dec subtracted from the input"
-            : "");
-  else
-    print_line ("rule", "%s%s", get_text (facts, "sparsity"),
-        json_is_true (json_object_get (facts, "pre_bias"))
-            ? ", b_dec subtracted from the input"
-            : "");
+  print_rule (facts, k);
 }
 
 static void
@@ -174,6 +181,10 @@ print_dictionary (const json_t *facts)
   print_spread (facts, "b_enc", "b_enc");
   print_line ("|b_dec|", "%.4g", get_number (facts, "b_dec-norm"));
   print_spread (facts, "threshold", "threshold");
+  print_spread (facts, "r_mag", "r_mag");
+  print_spread (facts, "b_mag", "b_mag");
+  if (json_object_get (facts, "W_skip-norm"))
+    print_line ("|W_skip|", "%.4g", get_number (facts, "W_skip-norm"));
   print_latents (facts);
   print_metadata (facts);
 }

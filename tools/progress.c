@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #define QUIET_SECONDS 5
-#define BAR_WIDTH 20
+#define BAR_WIDTH 10
 #define USUAL_COLUMNS 80
 #define ERASE "\r\033[K"
 
@@ -45,7 +45,7 @@ count_columns (void)
   return USUAL_COLUMNS;
 }
 
-/* "[#########...........]  46 %", in letters that every terminal has. */
+/* "[####......]  46 %", in letters that every terminal has. */
 static char *
 make_bar (double share)
 {

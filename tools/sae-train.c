@@ -74,7 +74,8 @@ print_pipelines (const SaeTrainOptions *options)
 }
 
 static gboolean
-run_command (const SaeCommand *command, gboolean quiet, SaeRun *run)
+run_command (const SaeCommand *command, gboolean quiet, const char *stopping,
+    SaeRun *run)
 {
   g_autoptr (SaeProgress) progress = sae_progress_new (quiet);
   g_autoptr (GError) error = NULL;
@@ -85,7 +86,7 @@ run_command (const SaeCommand *command, gboolean quiet, SaeRun *run)
     run->failed = TRUE;
     return FALSE;
   }
-  sae_run_pipeline (pipeline, progress, run);
+  sae_run_pipeline (pipeline, progress, stopping, run);
   return !run->failed;
 }
 
@@ -108,10 +109,13 @@ measure_and_report (const SaeTrainOptions *options, const SaeRun *run)
 
   if (options->held_out) {
     command = sae_command_for_held_out (options);
-    run_command (command, TRUE, &held_out);
+    run_command (command, TRUE, "the dictionary is saved", &held_out);
   }
   sae_train_report_print (options, run,
-      options->held_out && !held_out.failed ? &held_out : NULL);
+      options->held_out && !held_out.failed && !held_out.signal ? &held_out
+                                                                : NULL);
+  if (held_out.signal)
+    return 128 + held_out.signal;
   return held_out.failed ? FAILED : DONE;
 }
 
@@ -122,8 +126,10 @@ train (const SaeTrainOptions *options)
   guint64 before = identify (options->out);
   g_auto (SaeRun) run = {0};
   gboolean is_saved;
+  int status;
 
-  run_command (command, options->quiet, &run);
+  run_command (command, options->quiet,
+      "what was trained is being saved (again to give that up)", &run);
   is_saved = identify (options->out) != before;
   if (run.failed) {
     if (is_saved)
@@ -138,9 +144,8 @@ train (const SaeTrainOptions *options)
   if (run.signal)
     g_printerr ("sae-train: stopped early; what was trained is in %s\n",
         options->out);
-  if (measure_and_report (options, &run) != DONE)
-    return FAILED;
-  return run.signal ? 128 + run.signal : DONE;
+  status = measure_and_report (options, &run);
+  return status == DONE && run.signal ? 128 + run.signal : status;
 }
 
 /* A person at a terminal would wait for ever. */

@@ -14,6 +14,7 @@ typedef struct {
   GstElement *pipeline, *trainer;
   GMainLoop *loop;
   SaeProgress *progress;
+  const char *stopping;
   guint64 expected_rows; /* 0 where they are not known */
   gboolean abandoned;    /* before it began: what is said of it is no use */
   SaeRun *run;
@@ -112,7 +113,7 @@ get_count (const GstStructure *stats, const char *field)
   return value;
 }
 
-/* ", 1:20 left" */
+/* "1:20 left  " */
 static char *
 tell_rest (const Watch *watch, guint64 rows, double speed)
 {
@@ -121,9 +122,10 @@ tell_rest (const Watch *watch, guint64 rows, double speed)
   if (watch->expected_rows <= rows || !(speed > 0))
     return g_strdup ("");
   rest = sae_number_duration ((double) (watch->expected_rows - rows) / speed);
-  return g_strdup_printf ("  %s left", rest);
+  return g_strdup_printf ("%s left  ", rest);
 }
 
+/* In a narrow terminal the end is lost, which is what matters least. */
 static void
 show (Watch *watch, const GstStructure *stats)
 {
@@ -134,10 +136,9 @@ show (Watch *watch, const GstStructure *stats)
       sae_number_grouped ((guint64) (speed > 0 ? speed : 0));
   g_autofree char *rest = tell_rest (watch, rows, speed);
   g_autofree char *text =
-      g_strdup_printf ("%s rows  %s rows/s  fvu %.4f  l0 %.1f  dead %.1f %%%s",
-          grouped, grouped_speed, get_double (stats, "fvu"),
-          get_double (stats, "l0"), 100 * get_double (stats, "dead-fraction"),
-          rest);
+      g_strdup_printf ("%sfvu %.4f  l0 %.1f  dead %.1f %%  %s rows/s  %s rows",
+          rest, get_double (stats, "fvu"), get_double (stats, "l0"),
+          100 * get_double (stats, "dead-fraction"), grouped_speed, grouped);
 
   sae_progress_show (watch->progress,
       watch->expected_rows ? (double) rows / (double) watch->expected_rows : -1,
@@ -226,12 +227,11 @@ on_signal (Watch *watch, int number)
 {
   sae_progress_clear (watch->progress, TRUE);
   if (watch->run->signal) {
-    g_printerr ("sae-train: gave up; nothing more was saved\n");
+    g_printerr ("sae-train: gave up\n");
     _exit (128 + number);
   }
   watch->run->signal = number;
-  g_printerr ("sae-train: stopping; what was trained is being saved (again to "
-              "give that up)\n");
+  g_printerr ("sae-train: stopping; %s\n", watch->stopping);
   if (has_begun (watch))
     gst_element_call_async (watch->trainer, end_stream, NULL, NULL);
   else
@@ -293,12 +293,13 @@ play (Watch *watch, GstBus *bus)
 }
 
 void
-sae_run_pipeline (GstElement *pipeline, SaeProgress *progress, SaeRun *run)
+sae_run_pipeline (GstElement *pipeline, SaeProgress *progress,
+    const char *stopping, SaeRun *run)
 {
   g_autoptr (GstElement) trainer = sae_pipeline_find (pipeline, "saetrainer");
   g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-  Watch watch = {pipeline, trainer, loop, progress, 0, FALSE, run};
+  Watch watch = {pipeline, trainer, loop, progress, stopping, 0, FALSE, run};
   gint64 begin = g_get_monotonic_time ();
 
   gst_bus_add_watch (bus, on_message, &watch);

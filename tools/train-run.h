@@ -18,6 +18,6 @@ typedef struct {
 void sae_run_clear (SaeRun *run);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (SaeRun, sae_run_clear)
 
-/* @what is said before the figures of the progress. */
-void
-sae_run_pipeline (GstElement *pipeline, SaeProgress *progress, SaeRun *run);
+/* @stopping is said at Ctrl-C. */
+void sae_run_pipeline (GstElement *pipeline, SaeProgress *progress,
+    const char *stopping, SaeRun *run);

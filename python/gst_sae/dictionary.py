@@ -95,6 +95,12 @@ class Dictionary:
         return self.model.get_sparsity().value_nick
 
     @property
+    def input_norm(self):
+        """What is done to a row before it is encoded: "none", "layer-norm", …
+        Where it needs the row, decode() cannot undo it, reconstruct() does."""
+        return self.model.get_input_norm().value_nick
+
+    @property
     def metadata(self):
         return {key: self.model.get_metadata(key) for key in self.model.list_metadata()}
 
@@ -224,10 +230,13 @@ class Dictionary:
         steered = call(self.model.steer, _arrays.to_bytes(rows), edits)
         return _arrays.like(x, view_bytes(steered, np.float32).reshape(np.shape(x)))
 
-    def measure(self, x):
-        """mse, fvu, cosine, l0, … of x and its reconstruction"""
+    def measure(self, x, target=None):
+        """mse, fvu, cosine, l0, … of the reconstruction of x, or for a
+        transcoder of its target [..., d_out]"""
         rows = _arrays.to_bytes(_arrays.to_float32(_arrays.as_rows(x, self.d_in)))
         x_hat, latents = call(self.model.forward, rows)
+        if target is not None:
+            rows = _arrays.to_bytes(_arrays.to_float32(_arrays.as_rows(target, self.d_out)))
         return _metrics(call(Sae.measure, rows, x_hat, self.d_out, latents))
 
     def compare(self, other, progress=None):

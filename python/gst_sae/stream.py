@@ -9,10 +9,17 @@ import numpy as np
 from . import _arrays, _memory
 from ._library import Error, Gst, GstApp, message_of
 
-_CAPS = (
-    "other/tensors,format=(string)static,num_tensors=(int)1,types=(string)float32,"
-    "dimensions=(string){width}:1,framerate=(fraction)0/1"
-)
+
+
+def _caps(widths):
+    return Gst.Caps.from_string(
+        f"other/tensors,format=(string)static,num_tensors=(int){len(widths)},"
+        f"types=(string)\"{','.join(['float32'] * len(widths))}\","
+        f"dimensions=(string)\"{','.join(f'{width}:1' for width in widths)}\","
+        "framerate=(fraction)0/1"
+    )
+
+
 # NNStreamer's header of a flexible tensor.
 _HEADER, _MAGIC = 128, 0xFEEDCCED
 _TYPES = (
@@ -107,34 +114,59 @@ class _Bus:
                 self.on_message(message)
 
 
+def _new_buffer(tensors):
+    """One memory a tensor [n, d], float32."""
+    buffers = [
+        _memory.new_buffer(
+            tuple(tensor.shape), np.float32,
+            lambda view, tensor=tensor: _arrays.copy_into(view, tensor),
+        )
+        for tensor in tensors
+    ]
+    whole = buffers[0]
+    for buffer in buffers[1:]:
+        whole = whole.append(buffer)
+    return whole
+
+
 class Source:
-    """Pushes arrays into an appsrc; each has rows of @width numbers.
+    """Pushes arrays into an appsrc; each has rows of @width numbers. With a
+    @target_width, rows have targets beside them, as a second tensor.
 
     The rows are copied once, into the buffer, and are yours again when push()
     returns.
     """
 
-    def __init__(self, element, width, max_bytes=1 << 24, bus=None):
+    def __init__(self, element, width, max_bytes=1 << 24, bus=None, target_width=0):
         self.element, self.width, self.max_bytes = element, width, max_bytes
-        self._bus = bus
-        element.set_property("caps", Gst.Caps.from_string(_CAPS.format(width=width)))
+        self.target_width, self._bus = target_width, bus
+        element.set_property("caps", _caps([width] + [target_width] * (target_width > 0)))
         element.set_property("format", Gst.Format.TIME)
         # Waiting is done here, where an error of the pipeline is seen.
         element.set_property("block", False)
         element.set_property("max-bytes", 0)
 
-    def push(self, rows, mask=None, pts=None):
+    def push(self, rows, mask=None, pts=None, target=None):
         """rows [..., width]; those where mask is 0 are left out."""
-        rows = _arrays.as_rows(rows, self.width)
+        if (target is None) != (self.target_width == 0):
+            raise ValueError(
+                f"expected a target [..., {self.target_width}] with the rows, got none"
+                if target is None else "expected no target: output_size is not set"
+            )
+        tensors = [_arrays.as_rows(rows, self.width)]
+        if target is not None:
+            tensors.append(_arrays.as_rows(target, self.target_width))
+            if len(tensors[1]) != len(tensors[0]):
+                raise ValueError(
+                    f"expected a target for each of {len(tensors[0])} rows, got "
+                    f"{len(tensors[1])}"
+                )
         if mask is not None:
-            rows = _arrays.keep_rows(rows, mask)
+            tensors = [_arrays.keep_rows(tensor, mask) for tensor in tensors]
         self._wait()
-        if len(rows) == 0:
+        if len(tensors[0]) == 0:
             return
-        buffer = _memory.new_buffer(
-            (len(rows), self.width), np.float32,
-            lambda view: _arrays.copy_into(view, rows),
-        )
+        buffer = _new_buffer(tensors)
         if pts is not None:
             buffer.pts = pts
         flow = self.element.emit("push-buffer", buffer)

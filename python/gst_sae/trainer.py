@@ -71,7 +71,10 @@ class Trainer:
         source.link(self.element)
         self.element.link(sink)
         self._bus = _Bus(self.pipeline, self._take_message)
-        self._source = Source(source, d_in, max_bytes, self._bus)
+        d_out = options.get("output_size") or d_in
+        self._source = Source(
+            source, d_in, max_bytes, self._bus, d_out if "output_size" in options else 0
+        )
         self._start()
 
     def _set(self, options):
@@ -116,12 +119,16 @@ class Trainer:
 
     # --- rows ---
 
-    def push(self, rows, mask=None):
+    def push(self, rows, mask=None, target=None):
         """rows [..., d_in] of numpy or torch; where mask is 0 they are left
-        out. One copy is made, and the rows are yours again."""
+        out. One copy is made, and the rows are yours again.
+
+        With output_size=d_in it is a transcoder that is trained, and each row
+        has a target [..., d_in]. (Folders have no place for targets of another
+        width.)"""
         if self.pipeline is None:
             raise Error("the training has ended")
-        self._source.push(rows, mask)
+        self._source.push(rows, mask, target=target)
 
     def train(self, arrays):
         """Pushes all of an iterable."""

@@ -195,6 +195,102 @@ sae_latents_new_from_pairs (guint n_rows, guint d_sae, GBytes *indices,
   return sae_latents_new (n_rows, d_sae, offsets, indices, values, error);
 }
 
+/* Counts of each row, then where it begins; FALSE for a place past the last
+ * row. */
+static gboolean
+count_places (const guint32 *place, gsize n, gsize n_rows, guint d_sae,
+    gsize *offsets, GError **error)
+{
+  memset (offsets, 0, (n_rows + 1) * sizeof *offsets);
+  for (gsize p = 0; p < n; p++) {
+    if (place[p] / d_sae >= n_rows) {
+      g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+          "latents: places: expected them below %" G_GSIZE_FORMAT
+          " rows of %u, got %u",
+          n_rows, d_sae, place[p]);
+      return FALSE;
+    }
+    offsets[place[p] / d_sae + 1]++;
+  }
+  for (gsize r = 0; r < n_rows; r++)
+    offsets[r + 1] += offsets[r];
+  return TRUE;
+}
+
+/* Latents of one row keep their order. offsets[r] is moved on to where row r
+ * ends, and then back. */
+static void
+place_in_rows (const guint32 *place, const float *value, gsize n, gsize n_rows,
+    guint d_sae, gsize *offsets, guint32 *index, float *sorted)
+{
+  for (gsize p = 0; p < n; p++) {
+    gsize to = offsets[place[p] / d_sae]++;
+    index[to] = place[p] % d_sae;
+    sorted[to] = value[p];
+  }
+  memmove (offsets + 1, offsets, n_rows * sizeof *offsets);
+  offsets[0] = 0;
+}
+
+static gboolean
+check_sparse (guint n_rows, guint d_sae, GBytes *values, GBytes *places,
+    GError **error)
+{
+  gsize n = g_bytes_get_size (places) / sizeof (guint32);
+
+  if (d_sae == 0 || (guint64) n_rows * d_sae > (guint64) 1 << 32) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+        "latents: expected at most 2^32 of them, got %u rows of %u", n_rows,
+        d_sae);
+    return FALSE;
+  }
+  return check_size (places, "places", n * sizeof (guint32), error) &&
+         check_size (values, "values", n * sizeof (float), error);
+}
+
+/**
+ * sae_latents_new_from_sparse:
+ * @n_rows: number of rows
+ * @d_sae: number of latents; n_rows · d_sae is at most 2³²
+ * @values: float32 [nnz]
+ * @places: guint32 [nnz]: row · d_sae + latent, in any order
+ * @error: return location
+ *
+ * Makes latents from sparse codes as `saeencoder` and NNStreamer's
+ * `tensor_sparse_enc` write them: what is behind the header of 128 bytes,
+ * which tells the sizes. %SAE_ERROR_SIZE when the arrays do not fit each other
+ * or there are too many latents, %SAE_ERROR_FORMAT for a place past the last
+ * row.
+ *
+ * Returns: (transfer full): latents
+ * Since: 0.1
+ */
+SaeLatents *
+sae_latents_new_from_sparse (guint n_rows, guint d_sae, GBytes *values,
+    GBytes *places, GError **error)
+{
+  gsize n = g_bytes_get_size (places) / sizeof (guint32);
+  const guint32 *place = g_bytes_get_data (places, NULL);
+  g_autofree gsize *offset = NULL;
+  g_autofree guint32 *index = NULL;
+  g_autofree float *value = NULL;
+  g_autoptr (GBytes) offsets = NULL, indices = NULL, sorted = NULL;
+
+  if (!check_sparse (n_rows, d_sae, values, places, error) ||
+      !(offset = try_array ((gsize) n_rows + 1, sizeof *offset, error)) ||
+      !(index = try_array (n, sizeof *index, error)) ||
+      !(value = try_array (n, sizeof *value, error)) ||
+      !count_places (place, n, n_rows, d_sae, offset, error))
+    return NULL;
+  place_in_rows (place, g_bytes_get_data (values, NULL), n, n_rows, d_sae,
+      offset, index, value);
+  offsets = g_bytes_new_take (g_steal_pointer (&offset),
+      ((gsize) n_rows + 1) * sizeof (gsize));
+  indices = g_bytes_new_take (g_steal_pointer (&index), n * sizeof (guint32));
+  sorted = g_bytes_new_take (g_steal_pointer (&value), n * sizeof (float));
+  return sae_latents_new (n_rows, d_sae, offsets, indices, sorted, error);
+}
+
 /**
  * sae_latents_new_from_dense:
  * @d_sae: number of latents

@@ -24,6 +24,8 @@ SAE_API SaeLatents *sae_latents_new (guint n_rows, guint d_sae, GBytes *offsets,
     GBytes *indices, GBytes *values, GError **error);
 SAE_API SaeLatents *sae_latents_new_from_pairs (guint n_rows, guint d_sae,
     GBytes *indices, GBytes *values, GError **error);
+SAE_API SaeLatents *sae_latents_new_from_sparse (guint n_rows, guint d_sae,
+    GBytes *values, GBytes *places, GError **error);
 SAE_API SaeLatents *
 sae_latents_new_from_dense (guint d_sae, GBytes *dense, GError **error);
 SAE_API SaeLatents *

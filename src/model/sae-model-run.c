@@ -325,7 +325,8 @@ add_deltas (const float *x, gsize n_rows, gsize d, const float *deltas,
  * monosemanticity"). What the dictionary does not reconstruct stays in y. Rows
  * of which no edited latent changes keep their bits, and without edits @x
  * itself is returned. The bits do not depend on the other rows, the number of
- * threads or the machine's SIMD level.
+ * threads or the machine's SIMD level. With a #SaeInputNorm that scales rows,
+ * latents are those of the normalised row, and what is added is scaled back.
  *
  * %SAE_ERROR_UNSUPPORTED for a transcoder, %SAE_ERROR_SIZE for a latent that
  * the model does not have, %SAE_ERROR_NON_FINITE when a row or what its edits

@@ -2,13 +2,13 @@
  *
  * Steering: activations whose latents are edited,
  *
- *   y = x + (latents′ − latents) W_dec      (times the scale of the row, where
- *                                            the model normalises rows)
+ *   y = x + (latents′ − latents) W_dec
  *
- * so that what the dictionary does not reconstruct, x − x_hat, stays in y as it
- * is (Templeton et al. 2024, "Scaling monosemanticity", "Methodological
- * details: feature steering"). It is decode (latents′) + (x − x_hat), without
- * the rounding of taking x_hat away and adding it again. */
+ * (times the scale of the row, where the model normalises rows) so that what
+ * the dictionary does not reconstruct, x − x_hat, stays in y as it is
+ * (Templeton et al. 2024, "Scaling monosemanticity", "Methodological details:
+ * feature steering"). It is decode (latents′) + (x − x_hat), without the
+ * rounding of taking x_hat away and adding it again. */
 #include <math.h>
 
 #include "edits.h"
@@ -37,8 +37,14 @@ typedef struct {
 } Steer;
 
 static gboolean
-check_width (const SaeNet *net, GError **error)
+check_autoencoder (const SaeNet *net, GError **error)
 {
+  if (net->W_skip) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "steer: expected a model that reconstructs its own input, got a "
+        "transcoder with a skip connection");
+    return FALSE;
+  }
   if (net->d_in == net->d_out)
     return TRUE;
   g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
@@ -59,8 +65,8 @@ check_latents (const SaeNet *net, const SaeEdit *edits, gsize n, GError **error)
   return FALSE;
 }
 
-/* Whether one latent is active does not depend on others, and rows are as they
- * come. */
+/* Whether one latent is active does not depend on others, and no more is needed
+ * of its row than its score. */
 static gboolean
 is_each_alone (const SaeNet *net)
 {
@@ -137,6 +143,18 @@ find_differences (const Steer *steer, float *values, guint32 *index)
   return n;
 }
 
+/* What decoding would make of a sum of decoder rows: a constant row, or one of
+ * zeros, has no scale, and stays. */
+static gboolean
+scale_back (const Steer *steer, gsize row, float *delta)
+{
+  const SaeRowNorm *norms = steer->each_alone ? NULL : steer->latents.norms;
+
+  if (norms)
+    steer->kernels->scale (delta, norms[row].scale, delta, steer->net->d_out);
+  return !norms || norms[row].scale != 0.0f;
+}
+
 static RowFate
 steer_row (Steer *steer, SaeWorkerScratch *scratch, gsize row)
 {
@@ -158,9 +176,8 @@ steer_row (Steer *steer, SaeWorkerScratch *scratch, gsize row)
     return ROW_STAYS;
   steer->kernels->combine (delta, net->d_out, values, index, n, net->W_dec,
       net->d_out);
-  if (sae_input_norm_is_per_row (net->input_norm)) /* in the stream's units */
-    steer->kernels->scale (delta, steer->latents.norms[row].scale, delta,
-        net->d_out);
+  if (!scale_back (steer, row, delta))
+    return ROW_STAYS;
   return steer->kernels->all_finite (delta, net->d_out) ? ROW_CHANGES
                                                         : ROW_IS_BAD;
 }
@@ -294,7 +311,8 @@ run (Steer *steer, SaeModel *model, gsize *n_changed, GError **error)
  * @x: [n_rows, d_in]
  * @n_rows: number of rows
  * @deltas: (out): [n_rows, d_in], (latents′ − latents) W_dec of the rows that
- *   change; other rows are not filled in
+ *   change, times the scale of the row with a #SaeInputNorm that has one; other
+ *   rows are not filled in
  * @changed: (out): [n_rows], 1 for rows of which an edited latent changes,
  *   else 0
  * @n_changed: (out): how many those are
@@ -325,7 +343,7 @@ sae_model_steer_rows (SaeModel *model, SaeWorkspace *workspace,
 
   steer.edits = sae_edits_get_all (edits, &steer.n_edits);
   steer.each_alone = is_each_alone (steer.net);
-  if (!check_width (steer.net, error) ||
+  if (!check_autoencoder (steer.net, error) ||
       !check_latents (steer.net, steer.edits, steer.n_edits, error) ||
       !run (&steer, model, n_changed, error))
     return FALSE;

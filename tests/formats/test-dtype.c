@@ -86,8 +86,8 @@ expect_rounded (guint32 bits)
       round_to_float16 (value));
 }
 
-/* As the compiler rounds: every 1021st float, those in the middle of two halves,
- * and their neighbours. */
+/* As the compiler rounds: every 1021st float, those in the middle of two
+ * halves, and their neighbours. */
 static void
 test_float16_is_the_nearest (void)
 {

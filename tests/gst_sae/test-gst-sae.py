@@ -183,6 +183,37 @@ def _():
         assert same(trainer.dictionary, want)
 
 
+@tap.test("/gst_sae/trainer/targets-of-a-transcoder")
+def _():
+    x = rows(4096)
+    target = np.roll(x, 1, axis=1) * 2 + 1
+    mask = np.arange(4096) % 5 != 0
+    with gst_sae.Trainer(16, output_size=16, **SMALL) as trainer:
+        for _ in range(8):
+            trainer.push(x.astype(np.float16), target=target)
+            trainer.push(x.reshape(64, 64, 16), mask.reshape(64, 64), target.reshape(64, 64, 16))
+        with raises(ValueError, "a target"):
+            trainer.push(x)
+        with raises(ValueError, "each of 4096 rows", "5"):
+            trainer.push(x, target=target[:5])
+    dictionary = trainer.dictionary
+    assert trainer.last_stats["total"]["rows"] == 8 * (4096 + mask.sum())
+    assert dictionary.measure(x, target)["fvu"] < 0.5 < dictionary.measure(x)["fvu"]
+    assert abs(
+        dictionary.measure(x, target)["fvu"] - launch.fvu(target, dictionary.reconstruct(x))
+    ) < 1e-5
+    with gst_sae.Trainer(16, output_size=16, **SMALL) as trainer:
+        trainer.push(x, target=x)
+    assert same(trainer.dictionary, trained(x).dictionary)
+    with raises(ValueError, "no target"):
+        with gst_sae.Trainer(16, **SMALL) as trainer:
+            trainer.push(x, target=x)
+    with raises(gst_sae.Error, "16", "8"):
+        with gst_sae.Trainer(16, output_size=8, **SMALL) as trainer:
+            for _ in range(100):
+                trainer.push(x, target=x[:, :8])
+
+
 @tap.test("/gst_sae/trainer/train-takes-an-iterable")
 def _():
     x = rows()
@@ -342,7 +373,9 @@ def _():
     t_indices, t_values = dictionary.encode(torch.from_numpy(x).double())
     assert t_indices.dtype == torch.int64 and t_values.dtype == torch.float32
     assert (t_indices.numpy() == indices).all() and (t_values.numpy() == values).all()
-    x_hat = dictionary.decode(t_indices, t_values)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch warns of read-only memory
+        x_hat = dictionary.decode(t_indices, t_values)
     assert isinstance(x_hat, torch.Tensor) and x_hat.shape == x.shape
     x_hat += 1  # is the caller's own
     assert isinstance(dictionary.reconstruct(torch.from_numpy(x).bfloat16()), torch.Tensor)
@@ -363,6 +396,18 @@ def _():
     assert indices.shape[1] == (want > 0).sum(axis=1).max()
     assert reference.worst(dictionary.encode_dense(x), want) < TOLERANCE
     assert reference.worst(dictionary.decode(indices, values), want @ W) < TOLERANCE
+
+
+@tap.test("/gst_sae/dictionary/rows-that-are-normalised")
+def _():
+    folder = pathlib.Path(os.environ["SAE_GOLDENS"]) / "saelens-topk-norm-layer_norm"
+    dictionary = gst_sae.Dictionary.load(folder)
+    assert dictionary.input_norm == "layer-norm"
+    x, x_hat = np.load(folder / "x.npy"), np.load(folder / "x_hat.npy")
+    assert reference.worst(dictionary.reconstruct(x), x_hat) < 1e-5
+    # without the rows it cannot be undone, and that is said
+    with raises(gst_sae.Error):
+        dictionary.decode(*dictionary.encode(x))
 
 
 @tap.test("/gst_sae/dictionary/refuses-what-does-not-fit")

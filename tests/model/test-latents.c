@@ -101,6 +101,53 @@ test_pairs (void)
   check_row (latents, 1, 2, (guint32[]){2, 0}, (float[]){6, 0});
 }
 
+/* Rows mixed, one without latents, one latent twice. */
+static void
+test_sparse (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) values = BYTES (float, 3, 5, 6, 7, 8);
+  g_autoptr (GBytes) places = BYTES (guint32, 14, 1, 10, 4, 10);
+  g_autoptr (SaeLatents) latents =
+      sae_latents_new_from_sparse (3, 5, values, places, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (sae_latents_get_nnz (latents), ==, 5);
+  check_row (latents, 0, 2, (guint32[]){1, 4}, (float[]){5, 7});
+  check_row (latents, 1, 0, NULL, NULL);
+  check_row (latents, 2, 3, (guint32[]){4, 0, 0}, (float[]){3, 6, 8});
+}
+
+static void
+test_sparse_refused (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) two = BYTES (guint32, 1, 10);
+  g_autoptr (GBytes) one = BYTES (float, 1);
+  g_autoptr (GBytes) values = BYTES (float, 1, 2);
+  g_autoptr (GBytes) odd = g_bytes_new ("12345", 5);
+  static const struct {
+    guint n_rows, d_sae;
+  } too_many[] = {{65537, 65536}, {G_MAXUINT, G_MAXUINT}, {3, 0}};
+
+  g_assert_null (sae_latents_new_from_sparse (2, 5, values, two, &error));
+  expect_error (&error, SAE_ERROR, SAE_ERROR_FORMAT,
+      "below 2 rows of 5, got 10");
+  g_assert_null (sae_latents_new_from_sparse (0, 5, values, two, &error));
+  expect_error (&error, SAE_ERROR, SAE_ERROR_FORMAT, "below 0 rows");
+  g_assert_null (sae_latents_new_from_sparse (3, 5, one, two, &error));
+  expect_error (&error, SAE_ERROR, SAE_ERROR_SIZE,
+      "values: expected 8 bytes, got 4");
+  g_assert_null (sae_latents_new_from_sparse (3, 5, one, odd, &error));
+  expect_error (&error, SAE_ERROR, SAE_ERROR_SIZE,
+      "places: expected 4 bytes, got 5");
+  for (guint i = 0; i < G_N_ELEMENTS (too_many); i++) {
+    g_assert_null (sae_latents_new_from_sparse (too_many[i].n_rows,
+        too_many[i].d_sae, values, two, &error));
+    expect_error (&error, SAE_ERROR, SAE_ERROR_SIZE, "at most 2^32");
+  }
+}
+
 static void
 test_empty (void)
 {
@@ -232,6 +279,8 @@ main (int argc, char **argv)
   g_test_add_func ("/model/latents/dense-adds-duplicates",
       test_dense_adds_duplicates);
   g_test_add_func ("/model/latents/from-pairs", test_pairs);
+  g_test_add_func ("/model/latents/from-sparse", test_sparse);
+  g_test_add_func ("/model/latents/sparse-refused", test_sparse_refused);
   g_test_add_func ("/model/latents/no-rows", test_empty);
   g_test_add_func ("/model/latents/refuses-rows-that-do-not-fit",
       test_rows_refused);

@@ -145,6 +145,81 @@ def _():
         )
         x, x_hat = np.load("heldout.npy"), np.load("x_hat.npy")
         assert (np.load("error.npy") == x - x_hat).all()
+TENSORS = "other/tensors,format=(string)"
+FORMS = {
+    "pairs": TENSORS + "static,num_tensors=(int)2",
+    "sparse": TENSORS + "sparse",
+    "dense": TENSORS + "static,num_tensors=(int)1",
+    "flexible": TENSORS + "flexible",
+}
+
+
+def has_elements(*names):
+    return all(
+        os.system(f"gst-inspect-1.0 --exists {name} > /dev/null") == 0 for name in names
+    )
+
+
+@tap.test("/pipelines/codes-of-every-form-decode-to-the-same-file")
+def _():
+    with launch.folder():
+        train(epochs=1)
+        lines = ["{0}"]
+        if has_elements("gdppay", "gdpdepay"):
+            lines.append("{0} ! gdppay ! gdpdepay")
+        encoder = "saesrc location=heldout.npy rows-per-buffer=300 ! saeencoder location=out"
+        decoder = "saedecoder location=out ! saenpyenc ! filesink location={0}.npy"
+        launch.launch(f"{encoder} ! {decoder.format('auto')}")
+        want = np.load("auto.npy")
+        assert want.shape == (2000, 32)
+        for name, caps in FORMS.items():
+            for line in lines:
+                way = line.format(f"'{caps}'")
+                launch.launch(f"{encoder} ! {way} ! {decoder.format(name)}")
+                assert np.array_equal(np.load(f"{name}.npy"), want), (name, line)
+
+
+def read_sparse(data, n_rows):
+    """The dense array that sparse buffers, one behind the other, stand for."""
+    rows = []
+    while data:
+        header = np.frombuffer(data, "<u4", 32)
+        assert header[:3].tolist() == [0xFEEDCCED, 0xDE001000, 7], header
+        assert header[19:21].tolist() == [2, 4] and not header[22:].any(), header
+        width, n, nnz = int(header[3]), int(header[4]), int(header[21])
+        place = np.frombuffer(data, "<u4", nnz, 128 + 4 * nnz)
+        assert (np.diff(place.astype(np.int64)) > 0).all()
+        dense = np.zeros(n * width, np.float32)
+        dense[place] = np.frombuffer(data, "<f4", nnz, 128)
+        rows.append(dense.reshape(n, width))
+        data = data[128 + 8 * nnz :]
+    dense = np.concatenate(rows)
+    assert len(dense) == n_rows, dense.shape
+    return dense
+
+
+@tap.test("/pipelines/sparse-codes-are-as-documented")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        for rule in "top-k", "l1":
+            launch.launch(
+                "saesrc location=train.npy ! saetrainer dict-size=128 batch-size=64 "
+                f"sparsity={rule} location=out ! fakesink"
+            )
+            encoder = "saesrc location=heldout.npy rows-per-buffer=300 ! saeencoder location=out"
+            launch.launch(f"{encoder} codes-format=sparse ! filesink location=codes.bin")
+            launch.launch(
+                f"{encoder} codes-format=dense ! saenpyenc ! filesink location=dense.npy"
+            )
+            launch.launch(
+                f"{encoder} codes-format=sparse ! saenpyenc ! filesink location=again.npy"
+            )
+            dense = np.load("dense.npy")
+            data = pathlib.Path("codes.bin").read_bytes()
+            assert len(data) == 7 * 128 + 8 * np.count_nonzero(dense)
+            assert np.array_equal(read_sparse(data, 2000), dense), rule
+            assert np.array_equal(np.load("again.npy"), dense), rule
 
 
 @tap.test("/pipelines/tee-trains-and-encodes-at-once")

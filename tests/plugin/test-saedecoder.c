@@ -577,6 +577,33 @@ test_golden (gconstpointer data)
   gst_buffer_unref (out);
 }
 
+/* Codes do not carry what the skip connection reads. */
+static void
+test_skip_fails (void)
+{
+  g_autoptr (SaeConfig) config = sae_config_new (D, F, K);
+  g_autoptr (SaeModel) plain =
+      sae_model_new (config, SEED, SAE_INIT_TIED, NULL);
+  g_autoptr (GBytes) W_skip =
+      g_bytes_new_take (g_new0 (float, D *D), D * D * sizeof (float));
+  g_autoptr (SaeModel) model = sae_model_with_skip (plain, W_skip, NULL);
+  gchar *folder = stream_make_folder ();
+  g_autofree gchar *path = g_build_filename (folder, "skip", NULL);
+  g_auto (Codes) codes = codes_new ();
+
+  g_assert_true (sae_model_save_as (model, path, "sparsify", NULL));
+  {
+    g_auto (Stream) stream = stream_new ("saedecoder", "location", path, NULL);
+    stream_send_dims (&stream, "uint32,float32", "4:20,4:20");
+    g_assert_cmpint (stream_push (&stream,
+                         pairs_buffer (codes.index, codes.value, N * K)),
+        ==, GST_FLOW_ERROR);
+    stream_expect_error (&stream, GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE,
+        "W_skip", NULL);
+  }
+  stream_remove_folder (folder);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -609,6 +636,7 @@ main (int argc, char **argv)
   ADD ("no-width-fails", test_no_width);
   ADD ("no-width-flexible-fails", test_no_width_flexible);
   ADD ("no-rows-pass", test_no_rows);
+  ADD ("skip-connection-fails", test_skip_fails);
   ADD ("fuzz/pairs", test_fuzz_pairs);
   ADD ("fuzz/dense", test_fuzz_dense);
   ADD ("fuzz/flexible", test_fuzz_flexible);

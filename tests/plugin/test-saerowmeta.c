@@ -157,6 +157,34 @@ expect_refused (GstBuffer *codes, const gchar *dims, gint code,
   stream_expect_error (&decoder, GST_STREAM_ERROR, code, part, NULL);
 }
 
+#if GST_CHECK_VERSION(1, 24, 0)
+/* To another process and back; bytes that are no whole rows are none. */
+static void
+test_is_serialized (void)
+{
+  GstBuffer *codes = encode_golden (LAYER_NORM);
+  GstBuffer *other = gst_buffer_new ();
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  guint32 consumed;
+
+  g_assert_true (
+      gst_meta_serialize_simple (gst_buffer_get_meta (codes,
+                                     g_type_from_name ("GstSaeRowMetaAPI")),
+          bytes));
+  for (guint i = 0; i < 2; i++)
+    gst_buffer_append_memory (other, gst_buffer_get_memory (codes, i));
+  gst_buffer_unref (codes);
+  g_assert_nonnull (
+      gst_meta_deserialize (other, bytes->data, bytes->len, &consumed));
+  g_assert_cmpuint (consumed, ==, bytes->len);
+  expect_decoded (LAYER_NORM, other);
+  for (guint n = 0; n < bytes->len; n++) {
+    g_autoptr (GstBuffer) empty = gst_buffer_new ();
+    g_assert_null (gst_meta_deserialize (empty, bytes->data, n, &consumed));
+  }
+}
+#endif
+
 /* Memories without their buffer: files, sockets, other elements' buffers. */
 static void
 test_refuses_codes_without_it (void)
@@ -255,6 +283,9 @@ main (int argc, char **argv)
 #define ADD(name, test) g_test_add_func ("/plugin/saerowmeta/" name, test)
   ADD ("decodes-what-was-encoded", test_decodes_what_was_encoded);
   ADD ("copies-keep-it", test_copies_keep_it);
+#if GST_CHECK_VERSION(1, 24, 0)
+  ADD ("is-serialized", test_is_serialized);
+#endif
   ADD ("refuses-codes-without-it", test_refuses_codes_without_it);
   ADD ("refuses-other-rows", test_refuses_other_rows);
   ADD ("pooled-buffers-are-told-anew", test_pooled_buffers_are_told_anew);

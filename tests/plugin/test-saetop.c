@@ -222,8 +222,7 @@ test_page (Files *files, gconstpointer data)
   g_assert_nonnull (strstr (text, "<title>A &amp; B</title>"));
 }
 
-/* --- rows ------------------------------------------------------------------
- */
+/* --- rows ----------------------------------------------------------------- */
 
 static GstBuffer *
 one_pair (guint32 index, float value)
@@ -357,8 +356,7 @@ test_forms (Files *files, gconstpointer data)
   }
 }
 
-/* --- caps ------------------------------------------------------------------
- */
+/* --- caps ----------------------------------------------------------------- */
 
 static void
 test_caps_change (Files *files, gconstpointer data)
@@ -445,8 +443,7 @@ test_huge_size (Files *files, gconstpointer data)
       GST_RESOURCE_ERROR_NO_SPACE_LEFT, "no memory", NULL);
 }
 
-/* --- hostile codes ---------------------------------------------------------
- */
+/* --- hostile codes -------------------------------------------------------- */
 
 static void
 test_hostile_index (Files *files, gconstpointer data)
@@ -523,8 +520,7 @@ test_fuzz (Files *files, gconstpointer data)
   }
 }
 
-/* --- files ------------------------------------------------------------------
- */
+/* --- files ---------------------------------------------------------------- */
 
 static void
 expect_no_start (const gchar *property, const gchar *path, GQuark domain,

@@ -256,7 +256,7 @@ def _():
         assert (np.diff(indices[place].astype(int)) > 0).all()
 
 
-@tap.test("/python/latents/dense-and-pairs-make-the-same-latents")
+@tap.test("/python/latents/every-form-makes-the-same-latents")
 def _():
     dense = np.array([[0, 2, 0, 1], [0, 0, 0, 0], [3, 0, 0, 0]], np.float32)
     pairs = Sae.Latents.new_from_pairs(
@@ -264,7 +264,10 @@ def _():
         to_bytes([[2, 1], [0, 0], [3, 0]]),
     )
     from_dense = Sae.Latents.new_from_dense(4, to_bytes(dense))
-    for latents in (pairs, from_dense):
+    sparse = Sae.Latents.new_from_sparse(
+        3, 4, to_bytes([2, 1, 3]), to_bytes([1, 3, 8], np.uint32)
+    )
+    for latents in (pairs, from_dense, sparse):
         assert (to_array(latents.to_dense(), (3, 4)) == dense).all()
 
 

@@ -81,6 +81,53 @@ def _():
     assert reference.worst(got, want) < TOLERANCE
 
 
+def normalised(x, norm):
+    """x as the model sees it, and what x_hat is multiplied with (SAELens)."""
+    x = x.astype(np.float64)
+    if norm == Sae.InputNorm.LAYER_NORM:
+        mean, scale = x.mean(axis=1, keepdims=True), x.std(1, ddof=1)[:, None]
+        return (x - mean) / (scale + 1e-5), scale
+    scale = np.linalg.norm(x, axis=1, keepdims=True) / x.shape[1] ** 0.5
+    return x / scale, scale
+
+
+@tap.test("/python/steer/normalised-rows-are-scaled-back")
+def _():
+    for norm in Sae.InputNorm.LAYER_NORM, Sae.InputNorm.CONSTANT_NORM:
+        for sparsity, k in (Sae.Sparsity.TOP_K, 5), (Sae.Sparsity.L1, None):
+            config = make_config(k=k or 0, sparsity=sparsity)
+            config.input_norm = norm
+            model = random_model(config)
+            weights = weights_of(model)
+            x = 3 * random_rows(33, config.d_in) + 0.5
+            seen, scale = normalised(x, norm)
+            latents = reference.encode(weights, seen, k)
+            changed = steered(latents, {3: lambda h: 0 * h + 4})
+            delta = (changed - latents) @ weights["W_dec"].astype(np.float64)
+            edits = Sae.Edits.new_from_text("3:=4")
+            got = to_array(model.steer(to_bytes(x), edits), x.shape)
+            assert reference.worst(got, x + scale * delta) < TOLERANCE
+
+
+@tap.test("/python/steer/gated-latents-are-those-of-encode")
+def _():
+    config = make_config(k=0, sparsity=Sae.Sparsity.L1)
+    rng = np.random.default_rng(5)
+    model = random_model(config).with_gate(
+        to_bytes(rng.normal(size=config.d_sae) * 0.3),
+        to_bytes(rng.normal(size=config.d_sae) * 0.1),
+    )
+    x = random_rows(40, config.d_in)
+    dense = to_array(
+        model.encode(to_bytes(x)).to_dense(), (40, config.d_sae)
+    ).astype(np.float64)
+    changed = steered(dense, {3: lambda h: 2 * h - 1, 9: lambda h: 0 * h})
+    want = x + (changed - dense) @ weights_of(model)["W_dec"]
+    edits = Sae.Edits.new_from_text("3:*2-1,9:*0")
+    got = to_array(model.steer(to_bytes(x), edits), x.shape)
+    assert reference.worst(got, want) < TOLERANCE
+
+
 @tap.test("/python/steer/rows-without-a-change-keep-their-bits")
 def _():
     config = make_config()
@@ -127,6 +174,9 @@ def _():
     x = to_bytes(random_rows(2, 24))
     with expect_error(Sae.Error.SIZE, "below dict-size 96", "got 96"):
         model.steer(x, Sae.Edits.new_from_text("96:*0"))
+    with expect_error(Sae.Error.UNSUPPORTED, "skip connection"):
+        skip = model.with_skip(to_bytes(np.eye(24)))
+        skip.steer(x, Sae.Edits.new_from_text("1:*0"))
     with expect_error(Sae.Error.NON_FINITE, "row 1"):
         rows = random_rows(2, 24)
         rows[1, 3] = np.nan

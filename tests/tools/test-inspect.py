@@ -39,6 +39,14 @@ def run(*arguments, status=0, **more):
     return done
 
 
+def run_any(*arguments):
+    done = subprocess.run(
+        [program, *map(os.fspath, arguments)], capture_output=True, text=True
+    )
+    done.err = done.stderr
+    return done
+
+
 def refused(*arguments, status=1, parts=()):
     done = run(*arguments, status=status)
     for part in parts:
@@ -120,6 +128,38 @@ def _():
         files = {file["name"]: file["bytes"] for file in found["files"]}
         weights = goldens / name / "sae_weights.safetensors"
         assert files["sae_weights.safetensors"] == weights.stat().st_size
+
+
+@tap.test("/tools/inspect/every-layout-and-rule")
+def _():
+    for name, layout, rule in (
+        ("saelens-gated", "saelens", "gated"),
+        ("sparsify-topk", "sparsify", "top-k"),
+        ("sparsify-groupmax", "sparsify", "group-max"),
+        ("gemma-scope", "gemma-scope", "jump-relu"),
+    ):
+        if name == "gemma-scope" and "npz" in run_any(goldens / name).err:
+            continue  # built without libzip
+        found = facts(goldens / name)
+        assert (found["layout"], found["sparsity"]) == (layout, rule), found
+        assert found["d_sae"] == 320 and f" {layout}\n" in run(goldens / name).out
+        assert ("r_mag" in found) == (rule == "gated")
+    found = facts(goldens / "saelens-topk-norm-layer_norm")
+    assert found["input_norm"] == "layer-norm", found
+
+
+@tap.test("/tools/inspect/converts-between-layouts")
+def _():
+    with launch.folder():
+        for name in "saelens-topk-bdec1-rescale0", "sparsify-topk":
+            run(goldens / name, "--convert", "a", "--layout", "sparsify")
+            run("a", "--convert", "b", "--layout", "saelens")
+            want, a, b = facts(goldens / name), facts("a"), facts("b")
+            assert (a["layout"], b["layout"]) == ("sparsify", "saelens")
+            for key in "d_in", "d_sae", "k", "W_dec-row-norm", "W_enc-row-norm", "b_enc":
+                assert a[key] == b[key] == want[key], (name, key)
+            shutil.rmtree("a")
+            shutil.rmtree("b")
 
 
 @tap.test("/tools/inspect/dead-latents-by-the-statistics")

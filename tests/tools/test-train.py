@@ -213,6 +213,7 @@ def _():
         refused("-", "train.npy", *out, parts=["standard input"])
         refused("-", *out, "--epochs", "2", parts=["--epochs", "once"])
         refused("train.npy", *out, "-k", "-3", parts=["--top-k: expected a whole", "'-3'"])
+        refused("train.npy", *out, "--seed=-1", parts=["--seed: expected a whole", "'-1'"])
         refused("train.npy", *out, "-k", "3x", parts=["--top-k", "'3x'"])
         refused("train.npy", *out, "-k", "", parts=["--top-k"])
         refused("train.npy", *out, "-d", "99999999999", parts=["--dict-size", "268435456"])
@@ -342,6 +343,26 @@ def _():
         assert process.returncode == 130, (process.returncode, err)
 
 
+@tap.test("/tools/train/ctrl-c-while-it-measures")
+def _():
+    with launch.folder():
+        launch.save_activations(train=500)
+        rows = np.lib.format.open_memmap(
+            "long.npy", mode="w+", dtype=np.float16, shape=(20_000_000, 32)
+        )
+        del rows  # a sparse file of zeros
+        process = start("train.npy", "-o", "out", *SMALL, "-H", "long.npy")
+        wait_for_rows(process)
+        while not os.path.exists("out"):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=launch.PATIENCE)
+        assert process.returncode == 130, (process.returncode, out, err)
+        assert "the dictionary is saved" in err, err
+        assert "dictionary  out" in out and "held-out" not in out, out
+
+
 @tap.test("/tools/train/checkpoint-and-resume-end-in-the-same-bytes")
 def _():
     with launch.folder():
@@ -409,8 +430,8 @@ def _():
         assert text.count("\n") == 1 and text.endswith("\n"), text
         drawn = text.rstrip().split("\r\033[K")[1:]
         assert len(drawn) > 2, text
-        assert all(re.match(r"\[#*\.*\] +\d+ %  [\d,]+ rows ", line) for line in drawn)
-        assert "100 %  80,000 rows" in drawn[-1], drawn[-1]
+        assert all(re.match(r"\[#*\.*\] +\d+ %  .*fvu [\d.]+ .* rows/s  ", line) for line in drawn)
+        assert "100 %  fvu" in drawn[-1] and "80,000 rows" in drawn[-1], drawn[-1]
         assert max(map(len, drawn)) < 80, drawn
 
 
