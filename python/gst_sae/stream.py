@@ -78,10 +78,17 @@ def _flexible_tensor(part):
     return part[_HEADER:].view(_TYPES[kind]).reshape(shape)
 
 
+def _structure_of(caps):
+    """With python3-gst-1.0 1.26 caps give a manager of a context for it."""
+    structure = caps.get_structure(0)
+    return structure.__enter__() if hasattr(structure, "__enter__") else structure
+
+
 def _tensors(sample):
-    buffer, structure = sample.get_buffer(), sample.get_caps().get_structure(0)
+    buffer, caps = sample.get_buffer(), sample.get_caps()
+    structure = _structure_of(caps)
     if structure.get_name() != "other/tensors":
-        raise Error(f"expected tensors, got {sample.get_caps().to_string()}")
+        raise Error(f"expected tensors, got {caps.to_string()}")
     if structure.get_string("format") == "static":
         arrays = _static_tensors(buffer, structure)
     else:
