@@ -54,6 +54,7 @@ plain_steer (const SaeNet *net, const SaeEdits *edits, const float *x, float *y)
       sum[j] =
           fmaf (difference, net->W_dec[(gsize) i * net->d_out + j], sum[j]);
   }
+  changed = changed && scale != 0; /* a row of zeros stays one */
   for (guint j = 0; j < net->d_out; j++)
     y[j] = changed ? x[j] + scale * sum[j] : x[j];
   return changed;
