@@ -39,7 +39,10 @@ read.get_by_name("source").set_property("location", heldout_npy)
 train.set_state(Gst.State.READY)
 context = train.get_context("sae.model-store")
 read.set_context(context)
-store = context.get_structure().get_value("store")
+structure = context.get_structure()
+if hasattr(structure, "__enter__"):  # python3-gst-1.0 from 1.26 on
+    structure = structure.__enter__()
+store = structure.get_value("store")
 
 
 def wait_for(pipeline):

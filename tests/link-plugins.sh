@@ -5,7 +5,7 @@
 # not installed is left out.
 set -eu
 mkdir -p "$2"
-for name in coreelements coretracers app multifile gdp tcp shm onnx; do
+for name in coreelements coretracers app multifile gdp tcp shm; do
   plugin="$1/libgst$name.so"
   if [ -e "$plugin" ]; then
     ln -sf "$plugin" "$2/"

@@ -110,10 +110,17 @@ def _sparse_tensor(part):
     return [array.reshape(*shape[:-1], array.shape[1]) for array in pairs]
 
 
+def _structure_of(caps):
+    """With python3-gst-1.0 1.26 caps give a manager of a context for it."""
+    structure = caps.get_structure(0)
+    return structure.__enter__() if hasattr(structure, "__enter__") else structure
+
+
 def _tensors(sample):
-    buffer, structure = sample.get_buffer(), sample.get_caps().get_structure(0)
+    buffer, caps = sample.get_buffer(), sample.get_caps()
+    structure = _structure_of(caps)
     if structure.get_name() != "other/tensors":
-        raise Error(f"expected tensors, got {sample.get_caps().to_string()}")
+        raise Error(f"expected tensors, got {caps.to_string()}")
     form = structure.get_string("format")
     if form == "static":
         arrays = _static_tensors(buffer, structure)

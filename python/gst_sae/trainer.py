@@ -95,7 +95,9 @@ class Trainer:
 
     def _set_one(self, name, value):
         pspec = self.element.find_property(name)
-        nicks = getattr(pspec.default_value, "__enum_values__", None)
+        # Not the default value of the pspec, which PyGObject 3.50 has as an int.
+        now = self.element.get_property(name)
+        nicks = getattr(now, "__enum_values__", None)
         if pspec.value_type.name == "gchararray":
             value = _text(value)
         elif nicks is not None and isinstance(value, str):

@@ -2,8 +2,11 @@
 """What GStreamer's own onnxinference computes is trained on and encoded.
 
 Skipped where onnxinference or saetensormeta (GStreamer 1.26) is not there.
+
+Usage: test-onnx.py FOLDER-OF-SYSTEM-PLUGINS
 """
 
+import os
 import pathlib
 import sys
 import tempfile
@@ -18,6 +21,15 @@ except (ImportError, ValueError) as missing:
     tap.skip_all(f"no GStreamer for Python: {missing}")
 
 import numpy as np  # noqa: E402
+
+# Its plugin, which loads a large library and is loud, for this test alone.
+plugin = pathlib.Path(sys.argv.pop(1), "libgstonnx.so")
+if not plugin.exists():
+    tap.skip_all("no onnxinference")
+folder = tempfile.TemporaryDirectory(prefix="sae-onnx-")
+pathlib.Path(folder.name, plugin.name).symlink_to(plugin)
+os.environ["GST_PLUGIN_PATH_1_0"] += f":{folder.name}"
+os.environ["GST_REGISTRY_1_0"] = f"{folder.name}/registry.bin"
 
 Gst.init(None)
 missing = streams.find_missing("onnxinference", "saetensormeta")

@@ -43,6 +43,13 @@ def check_values(path, rows=20000):
     assert (values != 0).any()
 
 
+def store_of(context):
+    structure = context.get_structure()
+    if hasattr(structure, "__enter__"):  # python3-gst-1.0 from 1.26 on
+        structure = structure.__enter__()
+    return structure.get_value("store")
+
+
 @tap.test("/live/gst-launch-in-any-order")
 def _():
     with launch.folder():
@@ -111,7 +118,7 @@ def _():
         train = Gst.parse_launch(f"{SOURCE} ! {LIVE} ! fakesink")
         train.set_state(Gst.State.READY)
         context = train.get_context("sae.model-store")
-        store = context.get_structure().get_value("store")
+        store = store_of(context)
         assert store.list_names() == ["m"] and store.get_version("m") == -1
         assert store.get_holder("m") == "trainer" and not store.lookup("m")
         assert store.get_config("m").d_sae == 128
@@ -139,7 +146,7 @@ def _():
         pipeline.set_state(Gst.State.READY)
         context = pipeline.get_context("sae.model-store")
         pipeline.set_state(Gst.State.NULL)
-        store = context.get_structure().get_value("store")
+        store = store_of(context)
         for seed in range(3):
             model = Sae.Model.new(Sae.Config.new(32, 64, 4), seed, Sae.Init.TIED)
             assert store.publish("m", model) == seed
