@@ -5,7 +5,8 @@
 # not installed is left out.
 set -eu
 mkdir -p "$2"
-for name in coreelements coretracers app multifile gdp tcp shm; do
+for name in coreelements coretracers app multifile gdp tcp shm png \
+  videoconvertscale; do
   plugin="$1/libgst$name.so"
   if [ -e "$plugin" ]; then
     ln -sf "$plugin" "$2/"

@@ -22,7 +22,7 @@ del sys.argv[1:]
 
 ELEMENTS = (
     "saeencoder", "saedecoder", "saetrainer", "saesrc", "saeparse",
-    "saenpyenc",
+    "saenpyenc", "saetop",
 )
 scratch = pathlib.Path(tempfile.mkdtemp(prefix="sae-install-"))
 root = scratch / "root"
