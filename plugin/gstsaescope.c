@@ -394,6 +394,15 @@ copy_pixels (GstVideoFrame *frame, const guint8 *pixels, gint stride)
   }
 }
 
+/* The raster is of the size of the frames, which may have changed. */
+static gboolean
+fit_raster (GstSaeScope *self, guint d_sae, GError **error)
+{
+  return gst_sae_scope_data_set_up (&self->data, d_sae,
+      gst_sae_scope_draw_n_columns (&self->draw),
+      gst_sae_scope_draw_n_buckets (&self->draw, d_sae), error);
+}
+
 static gboolean
 draw_into (GstSaeScope *self, GstBuffer *buffer)
 {
@@ -544,8 +553,6 @@ find_rows_per_frame (GstSaeScope *self)
 static gboolean
 begin_buffer (GstSaeScope *self, GstBuffer *buffer, GError **error)
 {
-  const GstSaeScopeDraw *draw = &self->draw;
-
   if (!gst_sae_codes_input_open (&self->input, buffer, &self->rows, error))
     return FALSE;
   self->buffer = gst_buffer_ref (buffer);
@@ -556,9 +563,7 @@ begin_buffer (GstSaeScope *self, GstBuffer *buffer, GError **error)
   gst_sae_scope_timing_begin (&self->timing, GST_BUFFER_PTS (buffer),
       GST_BASE_TRANSFORM (self)->segment.start);
   settle_columns (self, find_rows_per_frame (self));
-  return gst_sae_scope_data_set_up (&self->data, self->input.d_sae,
-      gst_sae_scope_draw_n_columns (draw),
-      gst_sae_scope_draw_n_buckets (draw, self->input.d_sae), error);
+  return fit_raster (self, self->input.d_sae, error);
 }
 
 /* Shows rows up to the next frame that is due. FALSE when there are no more
@@ -630,7 +635,7 @@ push_last_frame (GstSaeScope *self)
   g_autoptr (GstBuffer) source = gst_buffer_new ();
   GstBuffer *frame = NULL;
 
-  if (self->timing.rows > 0 && self->data.raster &&
+  if (self->timing.rows > 0 && fit_raster (self, self->data.d_sae, NULL) &&
       make_frame (self, source, &frame) == GST_FLOW_OK && frame)
     gst_pad_push (GST_BASE_TRANSFORM_SRC_PAD (self), frame);
 }
