@@ -291,8 +291,9 @@ sae_trainer_start (SaeTrainer *trainer, GError **error)
  *
  * Starts a run from the weights of @model; optimiser, schedule and counters
  * start anew. Sizes that were set must be the model's, and its metadata is
- * kept. %SAE_ERROR_UNSUPPORTED for what is not trained here: group-max and gated
- * models, those with a skip connection and those that normalise their input
+ * kept. %SAE_ERROR_UNSUPPORTED for what is not trained here: group-max and
+ * gated models, those with a skip connection and those that normalise their
+ * input
  * (#SaeInputNorm).
  *
  * Returns: whether it started

@@ -464,6 +464,43 @@ test_runs_but_is_not_trained (void)
 }
 
 static void
+test_skip_is_not_trained (void)
+{
+  Noise noise = noise_new ();
+  SaeConfig config = {.d_in = D, .d_sae = 33, .k = 7};
+  g_autoptr (SaeModel) plain = sample_model (&noise, &config);
+  g_autoptr (GBytes) W_skip = sample_floats (&noise, NOISE_UNIFORM, D * D);
+  g_autoptr (SaeModel) model = sae_model_with_skip (plain, W_skip, NULL);
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (0, 0, 0);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (sae_trainer_start_from (trainer, model, &error));
+  expect_error (&error, SAE_ERROR, SAE_ERROR_UNSUPPORTED, "W_skip");
+  g_assert_true (sae_trainer_start_from (trainer, plain, &error));
+}
+
+/* Its weights may start a run of another rule. */
+static void
+test_group_max_is_not_trained (void)
+{
+  Noise noise = noise_new ();
+  SaeConfig config = {.d_in = D,
+      .d_sae = 35,
+      .k = 7,
+      .sparsity = SAE_SPARSITY_GROUP_MAX};
+  g_autoptr (SaeModel) model = sample_model (&noise, &config);
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (0, 0, 0);
+  g_autoptr (GError) error = NULL;
+
+  check_start_refused ("sparsity", SAE_SPARSITY_GROUP_MAX,
+      SAE_ERROR_UNSUPPORTED, "sparsity: group-max dictionaries run here");
+  g_assert_false (sae_trainer_start_from (trainer, model, &error));
+  expect_error (&error, SAE_ERROR, SAE_ERROR_UNSUPPORTED, "group-max");
+  g_object_set (trainer, "sparsity", SAE_SPARSITY_TOP_K, NULL);
+  g_assert_true (sae_trainer_start_from (trainer, model, &error));
+}
+
+static void
 test_start_from_refused (void)
 {
   check_contradiction ("input-size", 13,
@@ -563,6 +600,10 @@ main (int argc, char **argv)
       test_start_from_keeps_biases);
   g_test_add_func ("/trainer/start-from/refuses-what-only-runs",
       test_runs_but_is_not_trained);
+  g_test_add_func ("/trainer/start-from/skip-is-not-trained",
+      test_skip_is_not_trained);
+  g_test_add_func ("/trainer/start-from/group-max-is-not-trained",
+      test_group_max_is_not_trained);
   g_test_add_func ("/trainer/start-from/refuses-contradictions",
       test_start_from_refused);
   g_test_add_func ("/trainer/options/live-and-not", test_live);
