@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Every gst-launch-1.0 pipeline in a ```sh block of a document runs as it stands
 there, and every command of ours, one after the other, beside the files that the documents speak of:
-train.npy, heldout.npy, a.npy, the folder shards/, heldout_tokens.txt, and a
+train.npy, heldout.npy and their _tokens.txt, a.npy, the folder shards/, and a
 dictionary out/.
 
 Usage: test-documents.py FOLDER-OF-COMMANDS DOCUMENT… [--without ELEMENT…]
@@ -38,8 +38,9 @@ def prepare():
     shutil.copy("train.npy", "a.npy")
     pathlib.Path("shards").mkdir()
     shutil.copy("train.npy", "shards")
-    tokens = "".join(f"token{row}\n" for row in range(4 * PASSAGE))
-    pathlib.Path("heldout_tokens.txt").write_text(tokens)
+    for name, rows in ("train", 2048), ("heldout", 4 * PASSAGE):
+        tokens = "".join(f"token{row}\n" for row in range(rows))
+        pathlib.Path(f"{name}_tokens.txt").write_text(tokens)
     launch.launch(
         "saesrc location=train.npy ! saetrainer dict-size=256 top-k=32 location=out/ "
         "! fakesink"
