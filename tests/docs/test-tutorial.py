@@ -46,7 +46,7 @@ def _():
         assert fvu < 0.25, fvu
         assert "gst-launch-1.0 saesrc" in printed
         latents = json.load(open("latents.json"))["latents"]
-        assert len(latents) == 4096
+        assert 4000 < len(latents) <= 4096, len(latents)  # those that fired
         page = pathlib.Path("latents.html").read_text()
         assert "<html" in page and "all-MiniLM-L6-v2, layer 3" in page
         assert os.path.getsize("steered.npy") > 2016 * 384 * 2

@@ -33,6 +33,13 @@ sparse_rows (Noise *noise, gsize n_rows, guint d, float scale)
   return g_bytes_new_take (x, n_rows * d * sizeof (float));
 }
 
+gboolean
+is_trained (SaeSparsity rule)
+{
+  return rule != SAE_SPARSITY_AUTO && rule != SAE_SPARSITY_GATED &&
+         rule != SAE_SPARSITY_GROUP_MAX;
+}
+
 void
 push_all (SaeTrainer *trainer, GBytes *x)
 {

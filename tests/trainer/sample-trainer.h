@@ -10,6 +10,9 @@
  * times @scale. The directions come from d alone. (transfer full) */
 GBytes *sparse_rows (Noise *noise, gsize n_rows, guint d, float scale);
 
+/* Whether @rule is one that is trained: some only run. */
+gboolean is_trained (SaeSparsity rule);
+
 /* Pushes @x; fails the test on an error. */
 void push_all (SaeTrainer *trainer, GBytes *x);
 

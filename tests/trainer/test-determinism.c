@@ -287,7 +287,7 @@ add_pairs (void)
               rules->values[i].value_nick, optimizers->values[j].value_nick);
       g_assert_cmpuint (n, <, G_N_ELEMENTS (pairs));
       *pair = (Pair){rules->values[i].value, optimizers->values[j].value};
-      if (pair->sparsity != SAE_SPARSITY_AUTO)
+      if (is_trained (pair->sparsity))
         g_test_add_data_func (path, pair, test_pair);
     }
 }

@@ -543,13 +543,6 @@ add_kind (const GEnumValue *optimizer, const GEnumValue *sparsity,
       scratch_tear_down);
 }
 
-static gboolean
-is_trained (SaeSparsity rule)
-{
-  return rule != SAE_SPARSITY_AUTO && rule != SAE_SPARSITY_GATED &&
-         rule != SAE_SPARSITY_GROUP_MAX;
-}
-
 static void
 add_kinds (void)
 {
