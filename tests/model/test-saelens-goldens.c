@@ -13,8 +13,9 @@
 #include "npz.h"
 #include "scratch.h"
 
-static const char *const folders[] = {"saelens-gated", "saelens-jumprelu",
-    "saelens-standard-bdec0", "saelens-standard-bdec1",
+static const char *const folders[] = {"old-saelens-3-finetuned-hook_z",
+    "old-saelens-4-topk-layer_norm", "old-saelens-5-gated", "saelens-gated",
+    "saelens-jumprelu", "saelens-standard-bdec0", "saelens-standard-bdec1",
     "saelens-topk-bdec0-rescale0", "saelens-topk-bdec0-rescale1",
     "saelens-topk-bdec1-rescale0", "saelens-topk-bdec1-rescale1",
     "saelens-topk-norm-constant_norm_rescale",
