@@ -273,3 +273,14 @@ write("layouts", "gemma-scope", join(npz(2, 3), layout=GEMMA_SCOPE))
 
 write("npz", "stored", npz(2, 3))
 write("npz", "deflated", npz(2, 3, zipfile.ZIP_DEFLATED))
+
+
+def shards(**files):
+    return json.dumps({"metadata": {"total_size": 8},
+                       "weight_map": files}).encode()
+
+
+write("shards", "two", shards(x="a.safetensors", y="b.safetensors"))
+write("shards", "one", shards(x="a.safetensors"))
+write("shards", "swapped", shards(x="b.safetensors", y="a.safetensors"))
+write("shards", "outside", shards(x="../a.safetensors"))
