@@ -42,7 +42,9 @@ add_around (const Writer *writer, json_t *object, guint latent, guint rank)
     last = MIN (last, sae_tokens_get_n_rows (writer->tokens));
   for (guint64 row = first; row < last; row++) {
     float value = around[self->context + row - example->row];
-    json_array_append_new (values, json_real (value));
+    /* Most are 0, which is shorter and faster as an integer. */
+    json_array_append_new (values,
+        value == 0 ? json_integer (0) : json_real (value));
     json_array_append_new (tokens, token_to_json (writer->tokens, row));
   }
   json_object_set_new (object, "first_row", json_integer ((json_int_t) first));
