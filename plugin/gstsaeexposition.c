@@ -109,17 +109,11 @@ gst_sae_exposition_check_place (const gchar *path, GError **error)
   return ok;
 }
 
-static gboolean
-write_text (int fd, const char *label, gpointer text, GError **error)
-{
-  return sae_write_all (fd, text, strlen (text), label, error);
-}
-
 gboolean
 gst_sae_exposition_save (const GstSaeExposition *exposition, const gchar *path,
     GError **error)
 {
   g_autofree gchar *text = gst_sae_exposition_write (exposition);
 
-  return sae_atomic_write_view (path, write_text, text, error);
+  return sae_atomic_write_view (path, sae_write_text, text, error);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "atomic-place.h"
@@ -26,6 +27,13 @@ sae_write_all (int fd, const void *data, gsize size, const char *label,
     size -= (gsize) n;
   }
   return TRUE;
+}
+
+gboolean
+sae_write_text (int fd, const char *label, gpointer user_data, GError **error)
+{
+  const char *text = user_data;
+  return sae_write_all (fd, text, strlen (text), label, error);
 }
 
 /* The permissions of the file that is replaced go on: a private one must not

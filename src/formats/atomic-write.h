@@ -21,6 +21,10 @@ gboolean sae_write_all (int fd, const void *data, gsize size, const char *label,
 typedef gboolean (*SaeFileWriter) (int fd, const char *label,
     gpointer user_data, GError **error);
 
+/* One that writes the text @user_data (const char *). */
+gboolean
+sae_write_text (int fd, const char *label, gpointer user_data, GError **error);
+
 /* Replaces the file @path: temporary beside the target (O_EXCL, O_NOFOLLOW),
  * write, fsync, rename, fsync of the folder. The permissions of a file that
  * is replaced are kept. On failure the temporary is removed and @path is as

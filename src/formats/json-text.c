@@ -150,3 +150,43 @@ sae_json_write (const json_t *value, size_t flags)
   gboolean ok = json_dump_callback (value, append_text, text, flags) == 0;
   return g_string_free (text, !ok);
 }
+
+gboolean
+sae_json_refuse (const json_t *value, const char *label, const char *key,
+    SaeError code, const char *expected, GError **error)
+{
+  g_autofree char *found =
+      value == NULL ? g_strdup ("nothing")
+                    : sae_json_write (value, JSON_COMPACT | JSON_ENCODE_ANY);
+  g_autofree char *shown = found == NULL ? NULL : sae_json_shorten (found);
+
+  g_set_error (error, SAE_ERROR, (gint) code, "%s: %s: expected %s, found %s",
+      label, key, expected, shown != NULL ? shown : "another");
+  return FALSE;
+}
+
+gboolean
+sae_json_get_number (const json_t *value, const char *label, const char *key,
+    guint32 least, guint32 most, guint32 *number, GError **error)
+{
+  json_int_t found = json_integer_value (value);
+
+  if (!json_is_integer (value) || found < least || found > most) {
+    g_autofree char *expected =
+        g_strdup_printf ("an integer from %u to %u", least, most);
+    return sae_json_refuse (value, label, key, SAE_ERROR_SIZE, expected, error);
+  }
+  *number = (guint32) found;
+  return TRUE;
+}
+
+gboolean
+sae_json_get_flag (const json_t *value, const char *label, const char *key,
+    gboolean *flag, GError **error)
+{
+  if (!json_is_boolean (value))
+    return sae_json_refuse (value, label, key, SAE_ERROR_FORMAT,
+        "true or false", error);
+  *flag = json_is_true (value);
+  return TRUE;
+}

@@ -24,6 +24,19 @@ sae_json_read (const char *text, gsize size, const char *label, GError **error);
  * control characters. (transfer full) */
 char *sae_json_shorten (const char *text);
 
+/* Sets @error to "LABEL: KEY: expected EXPECTED, found" and what @value is
+ * (NULL: nothing). Always FALSE. */
+gboolean sae_json_refuse (const json_t *value, const char *label,
+    const char *key, SaeError code, const char *expected, GError **error);
+
+/* @value as an integer from @least to @most, or as a flag; otherwise FALSE with
+ * sae_json_refuse()'s error: SAE_ERROR_SIZE, SAE_ERROR_FORMAT. */
+gboolean
+sae_json_get_number (const json_t *value, const char *label, const char *key,
+    guint32 least, guint32 most, guint32 *number, GError **error);
+gboolean sae_json_get_flag (const json_t *value, const char *label,
+    const char *key, gboolean *flag, GError **error);
+
 /* The value as text; @flags are jansson's for dumping. NULL when it does not
  * work out (no memory). (transfer full): g_free(). */
 char *sae_json_write (const json_t *value, size_t flags);

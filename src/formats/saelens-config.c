@@ -69,15 +69,8 @@ static gboolean
 fail (const Config *config, SaeError code, const char *key,
     const char *expected, GError **error)
 {
-  json_t *value = json_object_get (config->root, key);
-  g_autofree char *found =
-      value == NULL ? g_strdup ("nothing")
-                    : sae_json_write (value, JSON_COMPACT | JSON_ENCODE_ANY);
-  g_autofree char *shown = found == NULL ? NULL : sae_json_shorten (found);
-
-  g_set_error (error, SAE_ERROR, (gint) code, "%s: %s: expected %s, found %s",
-      config->label, key, expected, shown != NULL ? shown : "another");
-  return FALSE;
+  return sae_json_refuse (json_object_get (config->root, key), config->label,
+      key, code, expected, error);
 }
 
 static void
@@ -116,17 +109,8 @@ static gboolean
 parse_number (const Config *config, json_t *object, const char *key,
     const char *shown, guint32 *size, GError **error)
 {
-  json_t *value = json_object_get (object, key);
-  json_int_t number = json_integer_value (value);
-
-  if (!json_is_integer (value) || number < 1 ||
-      number > SAE_DICTIONARY_MAX_SIZE) {
-    g_autofree char *expected =
-        g_strdup_printf ("an integer from 1 to %u", SAE_DICTIONARY_MAX_SIZE);
-    return fail (config, SAE_ERROR_SIZE, shown, expected, error);
-  }
-  *size = (guint32) number;
-  return TRUE;
+  return sae_json_get_number (json_object_get (object, key), config->label,
+      shown, 1, SAE_DICTIONARY_MAX_SIZE, size, error);
 }
 
 static gboolean
@@ -173,11 +157,8 @@ static gboolean
 parse_flag (const Config *config, const char *key, gboolean *flag,
     GError **error)
 {
-  json_t *value = json_object_get (config->root, key);
-  if (!json_is_boolean (value))
-    return fail (config, SAE_ERROR_FORMAT, key, "true or false", error);
-  *flag = json_is_true (value);
-  return TRUE;
+  return sae_json_get_flag (json_object_get (config->root, key), config->label,
+      key, flag, error);
 }
 
 static gboolean

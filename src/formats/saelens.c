@@ -278,13 +278,6 @@ load (const char *path, GError **error)
 /* --- saving --- */
 
 static gboolean
-write_config (int fd, const char *label, gpointer user_data, GError **error)
-{
-  const char *text = user_data;
-  return sae_write_all (fd, text, strlen (text), label, error);
-}
-
-static gboolean
 write_weights (int fd, const char *label, gpointer user_data, GError **error)
 {
   SaeTensorSource tensors[MAX_TENSORS];
@@ -317,7 +310,7 @@ save (const SaeDictionary *dictionary, const char *path, GError **error)
   /* Statistics and another layout of older weights must not stay beside new
    * ones. */
   const SaeFolderEntry entries[] = {
-      {CONFIG_FILE, write_config, config},
+      {CONFIG_FILE, sae_write_text, config},
       {WEIGHTS_FILE, write_weights, (gpointer) dictionary},
       {SAE_LATENT_STATS_SPARSITY_FILE,
           counted ? sae_latent_stats_write_sparsity : NULL, (gpointer) stats,

@@ -35,44 +35,24 @@ static gboolean
 fail (const Config *config, SaeError code, const char *key,
     const char *expected, GError **error)
 {
-  json_t *value = json_object_get (config->root, key);
-  g_autofree char *found =
-      value == NULL ? g_strdup ("nothing")
-                    : sae_json_write (value, JSON_COMPACT | JSON_ENCODE_ANY);
-  g_autofree char *shown = found == NULL ? NULL : sae_json_shorten (found);
-
-  g_set_error (error, SAE_ERROR, (gint) code, "%s: %s: expected %s, found %s",
-      config->label, key, expected, shown != NULL ? shown : "another");
-  return FALSE;
+  return sae_json_refuse (json_object_get (config->root, key), config->label,
+      key, code, expected, error);
 }
 
 static gboolean
 parse_number (const Config *config, const char *key, guint32 least,
     guint32 *number, GError **error)
 {
-  json_t *value = json_object_get (config->root, key);
-  json_int_t found = json_integer_value (value);
-
-  if (!json_is_integer (value) || found < least ||
-      found > SAE_DICTIONARY_MAX_SIZE) {
-    g_autofree char *expected = g_strdup_printf ("an integer from %u to %u",
-        least, SAE_DICTIONARY_MAX_SIZE);
-    return fail (config, SAE_ERROR_SIZE, key, expected, error);
-  }
-  *number = (guint32) found;
-  return TRUE;
+  return sae_json_get_number (json_object_get (config->root, key),
+      config->label, key, least, SAE_DICTIONARY_MAX_SIZE, number, error);
 }
 
 static gboolean
 parse_flag (const Config *config, const char *key, gboolean *flag,
     GError **error)
 {
-  json_t *value = json_object_get (config->root, key);
-
-  if (!json_is_boolean (value))
-    return fail (config, SAE_ERROR_FORMAT, key, "true or false", error);
-  *flag = json_is_true (value);
-  return TRUE;
+  return sae_json_get_flag (json_object_get (config->root, key), config->label,
+      key, flag, error);
 }
 
 static gboolean
