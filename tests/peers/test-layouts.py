@@ -187,6 +187,24 @@ def run_saelens(path, x):
         return latents.to_dense().numpy(), sae.decode(latents).numpy()
 
 
+@tap.test("/peers/all/one-dictionary-trained-here-goes-round-both-libraries")
+def _():
+    """We train and write both layouts; each library loads its own, writes it
+    again, and we load that: the same latents and x_hat at every stop."""
+    x = random_rows()
+    with tempfile.TemporaryDirectory() as folder:
+        ours, for_sparsify = f"{folder}/ours", f"{folder}/sparsify"
+        want = run_ours(folder, ours, x, "--train=20", "--pre-bias",
+                        f"--dict-size={D_SAE}", f"--top-k={K}")
+        run_ours(folder, ours, x, f"--save={for_sparsify}", "--layout=sparsify")
+        check_both(run_saelens(ours, x), want)
+        check_both(run_sparsify(for_sparsify, x), want)
+        SAE.load_from_disk(ours, dtype="float32").save_model(f"{folder}/theirs")
+        SparseCoder.load_from_disk(for_sparsify).save_to_disk(f"{folder}/theirs-2")
+        check_both(run_ours(folder, f"{folder}/theirs", x), want)
+        check_both(run_ours(folder, f"{folder}/theirs-2", x), want)
+
+
 def register_dictionary(name, make, load, config=None, kind=None):
     @tap.test(f"/peers/dictionary_learning/{name}")
     def _():
