@@ -709,8 +709,8 @@ test_top_k_of_no_model (Live *live, gconstpointer data)
 static void
 test_refused_version (Live *live, gconstpointer data)
 {
-  g_auto (Stream) encoder = stream_new_alone ("saeencoder", "model-name", "m",
-      "dict-size", F, NULL);
+  g_auto (Stream) encoder =
+      stream_new_alone ("saeencoder", "model-name", "m", "dict-size", F, NULL);
   g_autofree float *x = stream_rows (1, BATCH, D);
 
   give_store (&encoder, live->store);
@@ -803,6 +803,27 @@ test_context_is_made (Live *live, gconstpointer data)
     /* It is kept, and asked for only once. */
     g_assert_null (stream_pop (&stream, GST_MESSAGE_NEED_CONTEXT));
   }
+}
+
+/* An application that has the context only when its elements are READY. */
+static void
+test_context_in_ready (Live *live, gconstpointer data)
+{
+  g_auto (Stream) trainer = stream_new_alone ("saetrainer", "model-name", "m",
+      "dict-size", F, "input-size", D, NULL);
+  g_auto (Stream) encoder =
+      stream_new_alone ("saeencoder", "model-name", "m", NULL);
+  g_autofree float *x = stream_rows (1, BATCH, D);
+
+  gst_element_set_state (trainer.element, GST_STATE_READY);
+  gst_element_set_state (encoder.element, GST_STATE_READY);
+  give_store (&trainer, live->store);
+  give_store (&encoder, live->store);
+  play (&trainer);
+  play (&encoder);
+  stream_send_dims (&encoder, "float32", "16:8");
+  push_and_expect (live, &encoder, x);
+  stream_expect_no_error (&encoder);
 }
 
 static void
@@ -1126,6 +1147,7 @@ main (int argc, char **argv)
   add ("/live/errors/sizes-not-known", test_sizes_not_known);
   add ("/live/errors/decoder-is-first", test_decoder_is_first);
   add ("/live/context/is-made-and-told", test_context_is_made);
+  add ("/live/context/in-ready", test_context_in_ready);
   add ("/live/context/is-not-asked-for-without-need",
       test_context_is_not_asked_for);
   add ("/live/context/without-a-store", test_context_hostile);

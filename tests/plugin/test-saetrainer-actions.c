@@ -464,8 +464,8 @@ test_init_location_after_failure (Training *training, gconstpointer data)
       0, "log-location", training->folder, NULL);
   g_assert_cmpint (gst_element_set_state (stream.element, GST_STATE_PAUSED), ==,
       GST_STATE_CHANGE_FAILURE);
-  stream_expect_error (&stream, GST_RESOURCE_ERROR,
-      GST_RESOURCE_ERROR_WRITE, training->folder, NULL);
+  stream_expect_error (&stream, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE,
+      training->folder, NULL);
   g_object_set (stream.element, "init-location", other, "log-location", NULL,
       NULL);
   gst_element_set_state (stream.element, GST_STATE_PLAYING);
