@@ -211,6 +211,16 @@ check_pre_bias (const GstSaeChoice *choice, const SaeConfig *has,
   return FALSE;
 }
 
+static gboolean
+check_top_k (guint k, guint d_sae, GError **error)
+{
+  if (d_sae == 0 || k <= d_sae)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
+      "top-k: set to %u, but the model has %u latents", k, d_sae);
+  return FALSE;
+}
+
 /* What was set must be what the model has. */
 static gboolean
 check_wanted (const GstSaeChoice *choice, const SaeConfig *has, GError **error)
@@ -236,7 +246,8 @@ check_wanted (const GstSaeChoice *choice, const SaeConfig *has, GError **error)
         nick_of (SAE_TYPE_SPARSITY, has->sparsity));
     return FALSE;
   }
-  return check_pre_bias (choice, has, error);
+  return check_top_k (wanted->k, has->d_sae, error) &&
+         check_pre_bias (choice, has, error);
 }
 
 /* Another k or another rule for ties is allowed on a loaded model. */

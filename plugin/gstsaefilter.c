@@ -147,8 +147,11 @@ read_live_model (GstSaeFilter *self, GError **error)
   if (!changed)
     return TRUE;
   model = gst_sae_choice_adapt (&priv->started, priv->live.version, error);
-  if (!model)
+  if (!model) {
+    gst_sae_live_refuse (&priv->live);
+    g_clear_pointer (&priv->model, sae_model_unref);
     return FALSE;
+  }
   take_model (priv, model);
   if (before.sparsity != priv->config.sparsity ||
       before.ties != priv->config.ties)

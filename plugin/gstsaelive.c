@@ -108,6 +108,15 @@ gst_sae_live_read (GstSaeLive *live, guint d_in, gboolean *changed,
   return TRUE;
 }
 
+void
+gst_sae_live_refuse (GstSaeLive *live)
+{
+  g_clear_pointer (&live->version, sae_model_unref);
+  GST_OBJECT_LOCK (live->element);
+  live->number = -1;
+  GST_OBJECT_UNLOCK (live->element);
+}
+
 gint64
 gst_sae_live_get_number (GstSaeLive *live)
 {

@@ -41,6 +41,10 @@ gboolean gst_sae_live_require_config (GstSaeLive *live, SaeConfig *config,
 gboolean gst_sae_live_read (GstSaeLive *live, guint d_in, gboolean *changed,
     GError **error);
 
+/* The version that was read cannot be run: the next read tells of it again.
+ * Streaming thread. */
+void gst_sae_live_refuse (GstSaeLive *live);
+
 gint64 gst_sae_live_get_number (GstSaeLive *live);
 
 G_END_DECLS

@@ -419,25 +419,41 @@ copy_input (GstBuffer *inbuf, const GstSaeReader *in, gsize header,
   return gst_buffer_extract (inbuf, 0, bytes, header) == header;
 }
 
-/* y of each row that @changed says, or of all */
-static void
+/* y of each row that @changed says, or of all. Rows that their type cannot hold
+ * stay; returns how many. */
+static guint64
 add_rows (const GstSaeReader *in, const float *deltas, float sign,
     const guint8 *changed, guint8 *y)
 {
   gsize d = in->tensors[0].dims[0];
   gsize row = d * gst_sae_type_size (in->tensors[0].type);
+  guint64 n_bad = 0;
 
-  for (gsize r = 0; r < in->n_rows[0]; r++)
-    if (!changed || changed[r])
-      gst_sae_add_row (in->tensors[0].type, in->data[0] + r * row,
-          deltas + r * d, sign, d, y + r * row);
+  for (gsize r = 0; r < in->n_rows[0]; r++) {
+    const guint8 *x = in->data[0] + r * row;
+    if ((changed && !changed[r]) || gst_sae_add_row (in->tensors[0].type, x,
+                                        deltas + r * d, sign, d, y + r * row))
+      continue;
+    memcpy (y + r * row, x, row);
+    n_bad++;
+  }
+  return n_bad;
+}
+
+static void
+count_nonfinite (GstSaeSteer *self, guint64 n)
+{
+  GST_OBJECT_LOCK (self);
+  self->nonfinite_rows += n;
+  GST_OBJECT_UNLOCK (self);
 }
 
 /* Fills in a buffer like @inbuf whose rows are x + sign·deltas where they
  * change. */
 static gboolean
-write_rows (GstBuffer *inbuf, const GstSaeReader *in, const float *deltas,
-    float sign, const guint8 *changed, GstBuffer *outbuf, GError **error)
+write_rows (GstSaeSteer *self, GstBuffer *inbuf, const GstSaeReader *in,
+    const float *deltas, float sign, const guint8 *changed, GstBuffer *outbuf,
+    GError **error)
 {
   gsize header = gst_buffer_get_size (inbuf) - in->size[0];
   GstMapInfo map;
@@ -446,7 +462,8 @@ write_rows (GstBuffer *inbuf, const GstSaeReader *in, const float *deltas,
   ok = gst_buffer_map (outbuf, &map, GST_MAP_WRITE);
   if (ok) {
     ok = copy_input (inbuf, in, header, map.data);
-    add_rows (in, deltas, sign, changed, map.data + header);
+    count_nonfinite (self,
+        add_rows (in, deltas, sign, changed, map.data + header));
     gst_buffer_unmap (outbuf, &map);
   }
   if (!ok)
@@ -465,7 +482,7 @@ make_output (GstSaeSteer *self, GstBuffer *inbuf, const GstSaeReader *in,
 
   if (flow != GST_FLOW_OK)
     return flow;
-  if (!write_rows (inbuf, in, deltas, sign, changed, *outbuf, error)) {
+  if (!write_rows (self, inbuf, in, deltas, sign, changed, *outbuf, error)) {
     gst_clear_buffer (outbuf);
     return GST_FLOW_ERROR;
   }
@@ -473,14 +490,6 @@ make_output (GstSaeSteer *self, GstBuffer *inbuf, const GstSaeReader *in,
            ->copy_metadata (GST_BASE_TRANSFORM (self), inbuf, *outbuf))
     GST_WARNING_OBJECT (self, "could not copy metadata");
   return GST_FLOW_OK;
-}
-
-static void
-count_nonfinite (GstSaeSteer *self, guint64 n)
-{
-  GST_OBJECT_LOCK (self);
-  self->nonfinite_rows += n;
-  GST_OBJECT_UNLOCK (self);
 }
 
 static GstFlowReturn

@@ -111,9 +111,31 @@ claim_paths (GstSaeTrainer *self)
 }
 
 static gboolean
+has_initial (GstSaeTrainer *self)
+{
+  gboolean has;
+
+  g_mutex_lock (&self->run_lock);
+  has = self->initial != NULL;
+  g_mutex_unlock (&self->run_lock);
+  return has;
+}
+
+/* The next start reads init-location anew; what the action load left waits for
+ * one that works out. */
+static void
+forget_initial (GstSaeTrainer *self)
+{
+  g_mutex_lock (&self->run_lock);
+  gst_sae_trainer_take_initial (self, NULL);
+  g_mutex_unlock (&self->run_lock);
+}
+
+static gboolean
 gst_sae_trainer_start (GstBaseTransform *trans)
 {
   GstSaeTrainer *self = GST_SAE_TRAINER (trans);
+  gboolean was_loaded = has_initial (self);
   GError *error = NULL;
 
   forget_run (self);
@@ -128,6 +150,8 @@ gst_sae_trainer_start (GstBaseTransform *trans)
   }
   gst_sae_trainer_stop_checkpoints (self);
   gst_sae_claim_release_all (GST_ELEMENT (self));
+  if (!was_loaded)
+    forget_initial (self);
   gst_sae_element_post_error (GST_ELEMENT (self), "Cannot start", error);
   return FALSE;
 }

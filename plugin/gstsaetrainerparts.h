@@ -54,6 +54,7 @@ struct _GstSaeTrainer {
   GMutex publish_lock;
   SaeModelClaim *claim;     /* NULL: no name is claimed */
   gchar *claimed_name;      /* of the claim */
+  gconstpointer claimed_in; /* the claim's store, which it keeps: compared */
   gboolean may_publish;     /* from start to stop */
   gboolean start_published; /* what the run starts from is */
   GstSaeTold published;     /* sizes of that */

@@ -42,6 +42,7 @@ leave (GstSaeTrainer *self)
     sae_model_claim_end (self->claim);
   g_clear_pointer (&self->claim, sae_model_claim_unref);
   g_clear_pointer (&self->claimed_name, g_free);
+  self->claimed_in = NULL;
 }
 
 void
@@ -65,6 +66,7 @@ claim (GstSaeTrainer *self, SaeModelStore *store, const gchar *name,
   if (!self->claim)
     return FALSE;
   self->claimed_name = g_strdup (name);
+  self->claimed_in = store;
   /* A reader that asks holds the element for as long. */
   sae_model_claim_set_start (self->claim, start_for_reader, g_object_ref (self),
       g_object_unref);
@@ -78,7 +80,7 @@ renew (GstSaeTrainer *self, SaeModelStore *store, const gchar *name,
 {
   SaeConfig config;
 
-  if (g_strcmp0 (name, self->claimed_name) != 0)
+  if (g_strcmp0 (name, self->claimed_name) != 0 || store != self->claimed_in)
     leave (self);
   if (!name)
     return TRUE;

@@ -685,6 +685,50 @@ test_both (Live *live, gconstpointer data)
       "location and model-name", "got both", NULL);
 }
 
+/* Caps tell no more than the buffer does. */
+static void
+test_top_k_of_no_model (Live *live, gconstpointer data)
+{
+  g_auto (Stream) encoder = stream_new_alone ("saeencoder", "model-name", "m",
+      "top-k", F + 1, "codes-format", 2 /* dense */, NULL);
+  g_autofree float *x = stream_rows (1, BATCH, D);
+
+  give_store (&encoder, live->store);
+  play (&encoder);
+  publish (live, model_new (D, F, K, 1));
+  stream_send_dims (&encoder, "float32", "16:8");
+  for (guint i = 0; i < 2; i++)
+    g_assert_cmpint (stream_push_floats (&encoder, x, BATCH * D), !=,
+        GST_FLOW_OK);
+  stream_expect_error (&encoder, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
+      "top-k", "65", "64", NULL);
+}
+
+/* A version that cannot be run is not passed over in favour of the one before,
+ * and stands in the way of none that follows. */
+static void
+test_refused_version (Live *live, gconstpointer data)
+{
+  g_auto (Stream) encoder =
+      stream_new_alone ("saeencoder", "model-name", "m", "dict-size", F, NULL);
+  g_autofree float *x = stream_rows (1, BATCH, D);
+
+  give_store (&encoder, live->store);
+  play (&encoder);
+  publish (live, model_new (D, F, K, 1));
+  stream_send_dims (&encoder, "float32", "16:8");
+  push_and_expect (live, &encoder, x);
+  publish (live, model_new (D, 2 * F, K, 1));
+  for (guint i = 0; i < 3; i++) {
+    g_assert_cmpint (stream_push_floats (&encoder, x, BATCH * D), !=,
+        GST_FLOW_OK);
+    stream_expect_error (&encoder, GST_LIBRARY_ERROR,
+        GST_LIBRARY_ERROR_SETTINGS, "dict-size", "64", "128", NULL);
+  }
+  publish (live, model_new (D, F, K, 2));
+  push_and_expect (live, &encoder, x);
+}
+
 /* A holder that knows nothing yet. */
 static void
 test_sizes_not_known (Live *live, gconstpointer data)
@@ -759,6 +803,27 @@ test_context_is_made (Live *live, gconstpointer data)
     /* It is kept, and asked for only once. */
     g_assert_null (stream_pop (&stream, GST_MESSAGE_NEED_CONTEXT));
   }
+}
+
+/* An application that has the context only when its elements are READY. */
+static void
+test_context_in_ready (Live *live, gconstpointer data)
+{
+  g_auto (Stream) trainer = stream_new_alone ("saetrainer", "model-name", "m",
+      "dict-size", F, "input-size", D, NULL);
+  g_auto (Stream) encoder =
+      stream_new_alone ("saeencoder", "model-name", "m", NULL);
+  g_autofree float *x = stream_rows (1, BATCH, D);
+
+  gst_element_set_state (trainer.element, GST_STATE_READY);
+  gst_element_set_state (encoder.element, GST_STATE_READY);
+  give_store (&trainer, live->store);
+  give_store (&encoder, live->store);
+  play (&trainer);
+  play (&encoder);
+  stream_send_dims (&encoder, "float32", "16:8");
+  push_and_expect (live, &encoder, x);
+  stream_expect_no_error (&encoder);
 }
 
 static void
@@ -1077,9 +1142,12 @@ main (int argc, char **argv)
   add ("/live/readers/decoder", test_decoder);
   add ("/live/errors/nobody-claims", test_nobody_claims);
   add ("/live/errors/location-and-name", test_both);
+  add ("/live/errors/top-k-of-no-model", test_top_k_of_no_model);
+  add ("/live/errors/refused-version", test_refused_version);
   add ("/live/errors/sizes-not-known", test_sizes_not_known);
   add ("/live/errors/decoder-is-first", test_decoder_is_first);
   add ("/live/context/is-made-and-told", test_context_is_made);
+  add ("/live/context/in-ready", test_context_in_ready);
   add ("/live/context/is-not-asked-for-without-need",
       test_context_is_not_asked_for);
   add ("/live/context/without-a-store", test_context_hostile);

@@ -431,6 +431,45 @@ test_overflow_passes (void)
   g_string_free (text, TRUE);
 }
 
+/* What float32 holds may be too large for float16. */
+static void
+test_half_overflow_passes (void)
+{
+  for (guint output = 0; output < 2; output++) {
+    const gchar *latents = output ? "" : "3:+1000";
+    g_auto (Stream) stream = steer_new (latents);
+    g_autoptr (SaeModel) model = reference_model ();
+    g_autoptr (GBytes) W_dec = sae_model_get_W_dec (model);
+    const float *w = (const float *) g_bytes_get_data (W_dec, NULL) + 3 * D;
+    g_autofree float *x = stream_rows (7, 8, D);
+    guint16 in[8 * D];
+    g_autoptr (GBytes) got = NULL;
+    const guint16 *y;
+    GstBuffer *out;
+    for (guint i = 0; i < 8 * D; i++)
+      in[i] = to_float16 (x[i]);
+    for (guint j = 0; j < D; j++)
+      in[2 * D + j] = to_float16 (w[j] < 0 ? -65504 : 65504);
+    g_object_set (stream.element, "output", output, NULL);
+    stream_send_dims (&stream, "float16", "16:8");
+    g_assert_cmpint (stream_push (&stream, stream_buffer (in, sizeof in)), ==,
+        GST_FLOW_OK);
+    out = stream_pull (&stream);
+    got = stream_memory (out, 0);
+    y = g_bytes_get_data (got, NULL);
+    for (guint i = 0; i < 8 * D; i++)
+      g_assert_cmpuint (y[i] & 0x7c00, !=, 0x7c00);
+    if (output == 0)
+      for (guint r = 0; r < 8; r++)
+        g_assert_true (
+            (memcmp (y + r * D, in + r * D, D * sizeof *in) == 0) == (r == 2));
+    gst_buffer_unref (out);
+    if (output == 0)
+      g_assert_cmpuint (get_nonfinite (&stream), ==, 1);
+    stream_expect_no_error (&stream);
+  }
+}
+
 /* --- changes while it plays ----------------------------------------------- */
 
 static void
@@ -1018,6 +1057,7 @@ main (int argc, char **argv)
   ADD ("error/golden", test_golden_model);
   ADD ("nonfinite/pass", test_nonfinite_pass);
   ADD ("nonfinite/overflow-passes", test_overflow_passes);
+  ADD ("nonfinite/overflow-of-float16-passes", test_half_overflow_passes);
   ADD ("latents/change", test_latents_change);
   ADD ("latents/bad-ones-warn", test_bad_latents_warn);
   ADD ("latents/bad-ones-fail-the-start", test_bad_latents_fail_the_start);

@@ -448,6 +448,36 @@ test_starts_from_init_location (Training *training, gconstpointer data)
   }
 }
 
+/* What a start that failed had read is not what the next one starts from. */
+static void
+test_init_location_after_failure (Training *training, gconstpointer data)
+{
+  g_autoptr (SaeConfig) config = sae_config_new (D, F, K);
+  g_autofree gchar *first =
+      stream_save_model (training->folder, "first", config, 98);
+  g_autofree gchar *other = save_other (training, D, F);
+  g_auto (Stream) stream = training_stream (training);
+  g_autoptr (SaeTrainer) reference = reference_from (other);
+
+  gst_element_set_state (stream.element, GST_STATE_READY);
+  g_object_set (stream.element, "init-location", first, "dict-size", 0, "top-k",
+      0, "log-location", training->folder, NULL);
+  g_assert_cmpint (gst_element_set_state (stream.element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  stream_expect_error (&stream, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE,
+      training->folder, NULL);
+  g_object_set (stream.element, "init-location", other, "log-location", NULL,
+      NULL);
+  gst_element_set_state (stream.element, GST_STATE_PLAYING);
+  gst_pad_set_active (stream.harness->srcpad, FALSE);
+  gst_pad_set_active (stream.harness->srcpad, TRUE);
+  stream_send_dims (&stream, "float32", "16:20");
+  push_rows (&stream, 1, 20);
+  push_reference (reference, 1, 20);
+  training_finish (training, reference);
+  training_expect_equal (training, &stream);
+}
+
 static void
 test_init_location_contradicts (Training *training, gconstpointer data)
 {
@@ -517,6 +547,8 @@ main (int argc, char **argv)
   ADD ("reset-starts-from-seed", test_reset);
   ADD ("reset-forgets-load", test_reset_forgets_load);
   ADD ("init-location-starts-run", test_starts_from_init_location);
+  ADD ("init-location-after-a-start-that-failed",
+      test_init_location_after_failure);
   ADD ("init-location-contradicts-sizes", test_init_location_contradicts);
   ADD ("init-location-is-missing", test_init_location_is_missing);
   ADD ("init-location-of-other-width", test_init_location_of_other_width);
