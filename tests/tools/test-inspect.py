@@ -162,6 +162,22 @@ def _():
             shutil.rmtree("b")
 
 
+@tap.test("/tools/inspect/a-strangers-names-move-no-cursor")
+def _():
+    evil = "\x1b[31mred\x07\x9b2J\nfake = line"
+    with launch.folder():
+        write_safetensors("x.safetensors", {evil: np.ones(2, np.float32)})
+        shutil.copytree(goldens / "saelens-topk-bdec1-rescale0", "out")
+        config = json.loads(pathlib.Path("out/cfg.json").read_text())
+        config["metadata"][evil] = evil
+        pathlib.Path("out/cfg.json").write_text(json.dumps(config))
+        for path in "x.safetensors", "out":
+            out = run(path).out
+            assert "?[31mred??2J?fake = line" in out, out
+            assert all(c.isprintable() for c in out.replace("\n", "")), out
+        assert facts("out")["metadata"][evil] == evil
+
+
 @tap.test("/tools/inspect/dead-latents-by-the-statistics")
 def _():
     with launch.folder():
