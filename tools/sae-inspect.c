@@ -10,6 +10,7 @@
 
 #include "inspect-arrays.h"
 #include "inspect-compare.h"
+#include "inspect-convert.h"
 #include "inspect-dictionary.h"
 #include "inspect-folder.h"
 #include "inspect-text.h"
@@ -165,9 +166,9 @@ convert (const Options *options)
 {
   const char *layout = options->layout ? options->layout : "saelens";
   g_autoptr (GError) error = NULL;
-  g_autoptr (SaeModel) model = sae_model_load (options->paths[0], &error);
 
-  if (!model || !sae_model_save_as (model, options->convert, layout, &error))
+  if (!sae_inspect_convert (options->paths[0], options->convert, layout,
+          &error))
     return complain (error);
   if (!options->quiet)
     printf ("%s: written as %s\n", options->convert, layout);

@@ -200,6 +200,33 @@ def _():
         assert close(latents["fires-in-share-of-rows"], spread(fired))
 
 
+@tap.test("/tools/inspect/converts-the-statistics-too")
+def _():
+    with launch.folder():
+        train()
+        names = "latent_stats.safetensors", "sparsity.safetensors"
+        want = {name: pathlib.Path("out", name).read_bytes() for name in names}
+        run("out", "--convert", "a", "--layout", "sparsify")
+        assert pathlib.Path("a", names[0]).read_bytes() == want[names[0]]
+        run("a", "--convert", "a")  # in its own place
+        for name in names:
+            assert pathlib.Path("a", name).read_bytes() == want[name], name
+        assert facts("a")["latents"] == facts("out")["latents"]
+        # of SAELens' file it is not known how many rows it is of
+        os.remove(f"a/{names[0]}")
+        done = run("a", "--convert", "b")
+        assert "warning: a: sparsity.safetensors is not converted" in done.err, done.err
+        assert not os.path.exists("b/sparsity.safetensors")
+        # statistics that are none are not taken along
+        stats = read_safetensors(f"out/{names[0]}")
+        stats["fired_fraction"] = stats["fired_fraction"] + 1
+        write_safetensors(f"out/{names[0]}", stats, {"rows": "3000"})
+        refused("out", "--convert", "c", parts=["fired_fraction: expected 0 to 1"])
+        write_safetensors(f"out/{names[0]}", stats)
+        refused("out", "--convert", "c", parts=["number of rows"])
+        assert not os.path.exists("c")
+
+
 @tap.test("/tools/inspect/dead-latents-by-the-weights")
 def _():
     with launch.folder():
