@@ -14,6 +14,7 @@
 #include "inspect-dictionary.h"
 #include "inspect-folder.h"
 #include "inspect-text.h"
+#include "output.h"
 
 enum { DONE = 0, WRONG = 1, MISUSED = 2 };
 
@@ -205,10 +206,12 @@ main (int argc, char **argv)
     return misuse (error->message);
   if (options.version) {
     printf ("sae-inspect (gst-sae) %s\n", SAE_VERSION);
-    return DONE;
+    return sae_output_finish ("sae-inspect") ? DONE : WRONG;
   }
   text = find_misuse (&options);
   status = text ? misuse (text) : run (&options);
+  if (!sae_output_finish ("sae-inspect") && status == DONE)
+    status = WRONG;
   g_strfreev (options.paths);
   g_free (options.convert);
   g_free (options.layout);

@@ -337,6 +337,18 @@ def _():
         refused("a", "b", "--compare", parts=["a: no such"])
 
 
+@tap.test("/tools/inspect/what-cannot-be-printed-is-an-error")
+def _():
+    for option in "--json", "--verify", "--version":
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [program, goldens / "saelens-jumprelu", option], stdout=full,
+                stderr=subprocess.PIPE, text=True,
+            )
+        assert "standard output" in done.stderr, (option, done.stderr)
+        assert done.returncode == 1, (option, done.returncode)
+
+
 @tap.test("/tools/inspect/converts-to-what-loads-the-same")
 def _():
     with launch.folder():
