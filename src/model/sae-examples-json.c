@@ -214,7 +214,7 @@ write_json (int fd, const char *label, gpointer data, GError **error)
  * sae_examples_save_json:
  * @examples: examples
  * @tokens: (nullable): the token of each row
- * @path: file to write; one that is there is replaced as a whole
+ * @path: (type filename): file to write; one that is there is replaced whole
  * @error: return location
  *
  * Writes sae_examples_to_json(), without holding all of it in memory.

@@ -244,7 +244,7 @@ write_page (int fd, const char *label, gpointer data, GError **error)
  * @examples: examples
  * @tokens: (nullable): the token of each row
  * @title: (nullable): heading of the page
- * @path: file to write; one that is there is replaced as a whole
+ * @path: (type filename): file to write; one that is there is replaced whole
  * @error: return location
  *
  * Writes one page of HTML that needs nothing else, no network either: a list

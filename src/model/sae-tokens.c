@@ -148,8 +148,8 @@ parse_json (const char *text, gsize size, const char *path, GError **error)
 
 /**
  * sae_tokens_load:
- * @path: a file with one token a line; or, where its name ends in .json, an
- *   array of strings
+ * @path: (type filename): a file with one token a line; or, where its name ends
+ *   in .json, an array of strings
  * @error: return location
  *
  * Reads the tokens of a stream: line i, from 0, is that of row i. Bytes that

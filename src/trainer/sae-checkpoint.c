@@ -219,7 +219,7 @@ write_file (int fd, const char *label, gpointer data, GError **error)
 /**
  * sae_checkpoint_save:
  * @checkpoint: a checkpoint
- * @path: the file to write
+ * @path: (type filename): the file to write
  * @error: return location
  *
  * Writes one file, which takes the place of an old one as a whole: after a
@@ -346,7 +346,7 @@ sae_checkpoint_load_bytes (GBytes *bytes, const char *label, gboolean verify,
 
 /**
  * sae_checkpoint_load:
- * @path: a file that sae_checkpoint_save() wrote
+ * @path: (type filename): a file that sae_checkpoint_save() wrote
  * @error: return location
  *
  * Reads a checkpoint. A file that is not whole, or in which a bit has changed,
