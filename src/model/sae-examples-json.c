@@ -3,6 +3,7 @@
 #include "examples.h"
 
 #include "atomic-write.h"
+#include "error-text.h"
 
 /* Nine digits tell any two float32 apart. */
 #define DIGITS 9
@@ -228,5 +229,7 @@ sae_examples_save_json (SaeExamples *examples, SaeTokens *tokens,
 {
   Writer writer = {.examples = examples, .tokens = tokens};
 
-  return sae_atomic_write_file (path, write_json, &writer, error);
+  return sae_error_show (sae_atomic_write_file (path, write_json, &writer,
+                             error),
+      error);
 }

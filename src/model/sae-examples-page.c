@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "atomic-write.h"
+#include "error-text.h"
 
 #define TITLE_MARK "@TITLE@"
 #define DATA_MARK "<!-- @DATA@ -->"
@@ -264,5 +265,5 @@ sae_examples_save_page (SaeExamples *examples, SaeTokens *tokens,
                 sae_atomic_write_file (path, write_page, &page, error);
 
   g_free (page.shown);
-  return ok;
+  return sae_error_show (ok, error);
 }

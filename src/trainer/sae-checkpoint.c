@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "atomic-write.h"
+#include "error-text.h"
 #include "json-text.h"
 #include "options-text.h"
 #include "safetensors.h"
@@ -232,7 +233,9 @@ gboolean
 sae_checkpoint_save (SaeCheckpoint *checkpoint, const char *path,
     GError **error)
 {
-  return sae_atomic_write_file (path, write_file, checkpoint, error);
+  return sae_error_show (sae_atomic_write_file (path, write_file, checkpoint,
+                             error),
+      error);
 }
 
 /* The value of @key of __metadata__, which has to be @expected if that is not
@@ -360,8 +363,11 @@ SaeCheckpoint *
 sae_checkpoint_load (const char *path, GError **error)
 {
   g_autoptr (SaeSafetensors) file = sae_safetensors_open (path, error);
+  SaeCheckpoint *checkpoint =
+      file ? read_checkpoint (file, path, TRUE, error) : NULL;
 
-  return file ? read_checkpoint (file, path, TRUE, error) : NULL;
+  sae_error_show (checkpoint != NULL, error);
+  return checkpoint;
 }
 
 /**

@@ -15,7 +15,7 @@ import gi
 import tap
 
 gi.require_version("Sae", "1.0")
-from gi.repository import Sae  # noqa: E402
+from gi.repository import GLib, Sae  # noqa: E402
 
 CORE = "{http://www.gtk.org/introspection/core/1.0}"
 C = "{http://www.gtk.org/introspection/c/1.0}"
@@ -92,6 +92,20 @@ def _():
         assert Sae.Tokens.load(path).get_n_rows() == 2
         examples = Sae.Examples.new(4, 2, 0, 0)
         assert examples.save_json(None, path) and examples.save_page(None, None, path)
+        # in errors too, which are UTF-8
+        model = Sae.Model.new(Sae.Config.new(4, 8, 2), 1, Sae.Init.TIED)
+        for call in (
+            lambda: Sae.Model.load(f"{path}/x"), lambda: model.save(f"{path}/x"),
+            lambda: Sae.Tokens.load(f"{path}/x"), lambda: Sae.Checkpoint.load(f"{path}/x"),
+            lambda: examples.save_json(None, f"{path}/x"),
+            lambda: examples.save_page(None, None, f"{path}/x"),
+        ):
+            try:
+                call()
+            except GLib.Error as error:
+                assert "caf\ufffd.txt" in error.message, error.message
+            else:
+                raise AssertionError("expected an error")
 
 
 @tap.test("/python/introspection/the-error-domain-is-known")
