@@ -9,16 +9,31 @@
 
 #include "numbers.h"
 
+/* Names and metadata are a stranger's: bytes that a terminal obeys, and ends
+ * of lines that would begin others, are not shown. @text is UTF-8. */
+static char *
+make_printable (const char *text)
+{
+  GString *shown = g_string_new (NULL);
+
+  for (; *text; text = g_utf8_next_char (text)) {
+    gunichar c = g_utf8_get_char (text);
+    g_string_append_unichar (shown, g_unichar_iscntrl (c) ? '?' : c);
+  }
+  return g_string_free (shown, FALSE);
+}
+
 static void
     G_GNUC_PRINTF (2, 3) print_line (const char *name, const char *format, ...)
 {
-  g_autofree char *text = NULL;
+  g_autofree char *text = NULL, *shown = NULL;
   va_list args;
 
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
-  printf ("  %-14s%s\n", name, text);
+  shown = make_printable (text);
+  printf ("  %-14s%s\n", name, shown);
 }
 
 static const char *
@@ -227,7 +242,10 @@ print_folder (const json_t *facts)
   size_t i;
 
   json_array_foreach (json_object_get (facts, "files"), i, file)
-      sae_inspect_print_text (get_text (file, "path"), file);
+  {
+    g_autofree char *path = make_printable (get_text (file, "path"));
+    sae_inspect_print_text (path, file);
+  }
 }
 
 void

@@ -10,9 +10,11 @@
 
 #include "inspect-arrays.h"
 #include "inspect-compare.h"
+#include "inspect-convert.h"
 #include "inspect-dictionary.h"
 #include "inspect-folder.h"
 #include "inspect-text.h"
+#include "output.h"
 
 enum { DONE = 0, WRONG = 1, MISUSED = 2 };
 
@@ -165,9 +167,9 @@ convert (const Options *options)
 {
   const char *layout = options->layout ? options->layout : "saelens";
   g_autoptr (GError) error = NULL;
-  g_autoptr (SaeModel) model = sae_model_load (options->paths[0], &error);
 
-  if (!model || !sae_model_save_as (model, options->convert, layout, &error))
+  if (!sae_inspect_convert (options->paths[0], options->convert, layout,
+          &error))
     return complain (error);
   if (!options->quiet)
     printf ("%s: written as %s\n", options->convert, layout);
@@ -204,10 +206,12 @@ main (int argc, char **argv)
     return misuse (error->message);
   if (options.version) {
     printf ("sae-inspect (gst-sae) %s\n", SAE_VERSION);
-    return DONE;
+    return sae_output_finish ("sae-inspect") ? DONE : WRONG;
   }
   text = find_misuse (&options);
   status = text ? misuse (text) : run (&options);
+  if (!sae_output_finish ("sae-inspect") && status == DONE)
+    status = WRONG;
   g_strfreev (options.paths);
   g_free (options.convert);
   g_free (options.layout);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "property-text.h"
 #include "train-options.h"
 #include "train-pipeline.h"
@@ -148,6 +149,12 @@ train (const SaeTrainOptions *options)
   return status == DONE && run.signal ? 128 + run.signal : status;
 }
 
+static int
+finish (int status)
+{
+  return sae_output_finish ("sae-train") || status != DONE ? status : FAILED;
+}
+
 /* A person at a terminal would wait for ever. */
 static gboolean
 is_stdin_a_terminal (const SaeTrainOptions *options)
@@ -170,11 +177,11 @@ main (int argc, char **argv)
     return MISUSED;
   }
   if (options->print_pipeline)
-    return print_pipelines (options);
+    return finish (print_pipelines (options));
   if (is_stdin_a_terminal (options)) {
     g_printerr ("sae-train: expected the bytes of a .npy file on standard "
                 "input, got a terminal\n");
     return MISUSED;
   }
-  return train (options);
+  return finish (train (options));
 }

@@ -181,6 +181,8 @@ class Dictionary:
             )
         strengths = _arrays.to_float32(_arrays.as_rows(values, width))
         places = np.asarray(indices.cpu() if _arrays.is_torch(indices) else indices)
+        if places.dtype.kind not in "iu":
+            raise TypeError(f"expected integers as indices, got {places.dtype}")
         if places.size and (places.min() < 0 or places.max() >= self.d_sae):
             raise ValueError(
                 f"expected indices below {self.d_sae}, got {places.min()} … {places.max()}"

@@ -2,6 +2,7 @@
 """Training on what a program has in its hands, in a thread of its own."""
 
 import difflib
+import numbers
 import os
 import shutil
 import tempfile
@@ -17,10 +18,36 @@ def _text(value):
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
+        for key, entry in value.items():
+            if "," in f"{key}{entry}" or "=" in str(key):
+                raise ValueError(f"expected an entry without a comma, got {key}={entry}")
         return ",".join(f"{key}={entry}" for key, entry in value.items())
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+
+
+def _number(name, pspec, value):
+    """Of the kind that the property has, or an error: no bool of any text, no
+    half of an integer left out. total_rows=1e6 is whole."""
+    kind = pspec.value_type.name
+    if kind == "gboolean":
+        if str(value) not in ("True", "False", "1", "0") or isinstance(value, str):
+            raise ValueError(f"{name}: expected True or False, got {value!r}")
+        return bool(value)
+    if not hasattr(pspec, "minimum"):
+        return value
+    if not isinstance(value, numbers.Real):
+        raise ValueError(f"{name}: expected a number, got {value!r}")
+    if not pspec.minimum <= value <= pspec.maximum:
+        raise ValueError(
+            f"{name}: expected {pspec.minimum} to {pspec.maximum}, got {value!r}"
+        )
+    if kind in ("gdouble", "gfloat"):
+        return value
+    if value != int(value):
+        raise ValueError(f"{name}: expected a whole number, got {value!r}")
+    return int(value)
 
 
 def _fields(structure):
@@ -105,10 +132,8 @@ class Trainer:
             if value not in values:
                 raise ValueError(f"{name}: expected one of {', '.join(values)}, got {value!r}")
             value = values[value]
-        elif hasattr(pspec, "minimum") and not pspec.minimum <= value <= pspec.maximum:
-            raise ValueError(
-                f"{name}: expected {pspec.minimum} to {pspec.maximum}, got {value!r}"
-            )
+        else:
+            value = _number(name, pspec, value)
         self.element.set_property(name, value)
 
     def _start(self):

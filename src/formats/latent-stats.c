@@ -134,3 +134,91 @@ sae_latent_stats_write (int fd, const char *label, gpointer user_data,
         G_N_ELEMENTS (tensors), error);
   }
 }
+
+/* --- reading --- */
+
+static gboolean
+read_rows (SaeSafetensors *file, const char *path, guint64 *n_rows,
+    GError **error)
+{
+  const char *rows = sae_safetensors_get_metadata (file, "rows");
+
+  if (rows != NULL &&
+      g_ascii_string_to_unsigned (rows, 10, 1, G_MAXINT64, n_rows, NULL))
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+      "%s: expected the number of rows in its metadata", path);
+  return FALSE;
+}
+
+static gboolean
+read_latents (SaeSafetensors *file, const char *path, const char *name,
+    guint32 d_sae, float *latents, GError **error)
+{
+  const SaeTensorEntry *entry = sae_safetensors_find (file, name);
+
+  if (entry != NULL && entry->readable && sae_dtype_is_float (entry->dtype) &&
+      entry->n_elements == d_sae)
+    return sae_safetensors_read_float32 (file, entry, latents, error);
+  g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+      "%s: expected a tensor %s of %u numbers, one for each latent", path, name,
+      d_sae);
+  return FALSE;
+}
+
+/* Counts are whole, so that a share in float32 gives them back, and they it. */
+static gboolean
+count (SaeLatentStats *stats, const char *path, const float *fraction,
+    const float *mean, const float *max, GError **error)
+{
+  for (guint32 i = 0; i < stats->d_sae; i++) {
+    if (!(fraction[i] >= 0 && fraction[i] <= 1)) {
+      g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+          "%s: fired_fraction: expected 0 to 1, latent %u has %g", path, i,
+          (double) fraction[i]);
+      return FALSE;
+    }
+    stats->fired[i] =
+        (guint64) round ((double) fraction[i] * (double) stats->n_rows);
+    stats->sum[i] = (double) mean[i] * (double) stats->fired[i];
+    stats->max[i] = max[i];
+  }
+  return TRUE;
+}
+
+static gboolean
+read_stats (SaeLatentStats *stats, const char *path, GError **error)
+{
+  gsize d_sae = stats->d_sae;
+  g_autoptr (SaeSafetensors) file = sae_safetensors_open (path, error);
+  g_autofree float *latents = NULL;
+
+  if (file == NULL || !read_rows (file, path, &stats->n_rows, error))
+    return FALSE;
+  latents = sae_floats_new (3, d_sae, "statistics", error);
+  return latents != NULL &&
+         read_latents (file, path, "fired_fraction", stats->d_sae, latents,
+             error) &&
+         read_latents (file, path, "mean_when_active", stats->d_sae,
+             latents + d_sae, error) &&
+         read_latents (file, path, "max_when_active", stats->d_sae,
+             latents + 2 * d_sae, error) &&
+         count (stats, path, latents, latents + d_sae, latents + 2 * d_sae,
+             error);
+}
+
+gboolean
+sae_latent_stats_load (SaeLatentStats *stats, const char *folder, guint32 d_sae,
+    GError **error)
+{
+  g_autofree char *path =
+      g_build_filename (folder, SAE_LATENT_STATS_FILE, NULL);
+
+  if (!sae_latent_stats_init (stats, d_sae, error))
+    return FALSE;
+  if (!g_file_test (path, G_FILE_TEST_EXISTS) ||
+      read_stats (stats, path, error))
+    return TRUE;
+  sae_latent_stats_clear (stats);
+  return FALSE;
+}

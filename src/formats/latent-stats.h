@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What was seen of each latent over a stream of rows, and the two files that
- * it is kept in beside a dictionary. Nothing is read back from them. */
+ * it is kept in beside a dictionary. A model does not load them; a dictionary
+ * that is converted takes them along. */
 #pragma once
 
 #include "sae-error.h"
@@ -39,3 +40,9 @@ gboolean sae_latent_stats_write_sparsity (int fd, const char *label,
 #define SAE_LATENT_STATS_FILE "latent_stats.safetensors"
 gboolean sae_latent_stats_write (int fd, const char *label, gpointer stats,
     GError **error);
+
+/* Reads that file of @folder, for @d_sae latents, so that it is written again
+ * in the same bytes. Without one there are no rows. To be cleared unless it
+ * fails. */
+gboolean sae_latent_stats_load (SaeLatentStats *stats, const char *folder,
+    guint32 d_sae, GError **error);

@@ -283,6 +283,9 @@ check_expressible (const SaeDictionary *dictionary, guint *activation,
     return refuse ("k", "1 to d_sae", error);
   if (dictionary->pre_bias && dictionary->d_in != dictionary->d_out)
     return refuse ("d_out", "d_in with pre-bias", error);
+  if (dictionary->input_norm != NULL &&
+      strcmp (dictionary->input_norm, "none") != 0)
+    return refuse ("input-norm", "\"none\"", error);
   return sae_dictionary_check_sizes (dictionary->d_in, dictionary->d_out,
       dictionary->d_sae, error);
 }
@@ -304,13 +307,19 @@ has_unit_rows (const SaeDictionary *dictionary)
   return TRUE;
 }
 
-/* What sparsify has no key for; SAELens' version belongs there only if it was
- * there. */
+/* What sparsify has no key for: SAELens' reshape, which that has at the top,
+ * too; its version only if it was there. */
 static json_t *
 build_metadata (const SaeDictionary *dictionary, GError **error)
 {
   json_t *metadata = sae_saelens_metadata_build (dictionary, error);
+  const char *reshape =
+      g_hash_table_lookup (dictionary->metadata, SAE_SAELENS_RESHAPE_KEY);
 
+  if (metadata != NULL && reshape != NULL &&
+      json_object_get (metadata, SAE_SAELENS_RESHAPE_KEY) == NULL)
+    json_object_set_new (metadata, SAE_SAELENS_RESHAPE_KEY,
+        json_string (reshape));
   if (metadata != NULL &&
       !g_hash_table_contains (dictionary->metadata, "sae_lens_version"))
     json_object_del (metadata, "sae_lens_version");

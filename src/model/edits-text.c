@@ -78,7 +78,8 @@ read_number (Reader *reader, gboolean is_signed, float *number, GError **error)
   if (digits[0] == '0' && g_ascii_tolower (digits[1]) == 'x')
     return fail (reader, "a decimal number", error);
   value = g_ascii_strtod (reader->at, &end);
-  if (!(fabs (value) <= FLT_MAX))
+  /* FLT_MAX has no nine digits that are not above it. */
+  if (!isfinite ((float) value))
     return fail (reader, "a number of at most 3.4e38", error);
   *number = (float) value;
   reader->at = end;
@@ -262,6 +263,10 @@ append_edit (GString *text, const SaeEdit *edit)
   gboolean bound = edit->min != -FLT_MAX || edit->max != FLT_MAX;
 
   g_string_append_printf (text, "%s%u:", text->len ? "," : "", edit->latent);
+  if (edit->min > edit->max) { /* as sae_edits_set_range() takes it */
+    append_term (text, "=", edit->max);
+    return;
+  }
   if (edit->scale == 0.0f && edit->offset != 0.0f && !bound) {
     append_term (text, "=", edit->offset);
     return;

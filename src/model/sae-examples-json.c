@@ -3,6 +3,7 @@
 #include "examples.h"
 
 #include "atomic-write.h"
+#include "error-text.h"
 
 /* Nine digits tell any two float32 apart. */
 #define DIGITS 9
@@ -216,7 +217,7 @@ write_json (int fd, const char *label, gpointer data, GError **error)
  * sae_examples_save_json:
  * @examples: examples
  * @tokens: (nullable): the token of each row
- * @path: file to write; one that is there is replaced as a whole
+ * @path: (type filename): file to write; one that is there is replaced whole
  * @error: return location
  *
  * Writes sae_examples_to_json(), without holding all of it in memory.
@@ -230,5 +231,7 @@ sae_examples_save_json (SaeExamples *examples, SaeTokens *tokens,
 {
   Writer writer = {.examples = examples, .tokens = tokens};
 
-  return sae_atomic_write_file (path, write_json, &writer, error);
+  return sae_error_show (sae_atomic_write_file (path, write_json, &writer,
+                             error),
+      error);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "atomic-write.h"
+#include "error-text.h"
 
 #define TITLE_MARK "@TITLE@"
 #define DATA_MARK "<!-- @DATA@ -->"
@@ -244,7 +245,7 @@ write_page (int fd, const char *label, gpointer data, GError **error)
  * @examples: examples
  * @tokens: (nullable): the token of each row
  * @title: (nullable): heading of the page
- * @path: file to write; one that is there is replaced as a whole
+ * @path: (type filename): file to write; one that is there is replaced whole
  * @error: return location
  *
  * Writes one page of HTML that needs nothing else, no network either: a list
@@ -264,5 +265,5 @@ sae_examples_save_page (SaeExamples *examples, SaeTokens *tokens,
                 sae_atomic_write_file (path, write_page, &page, error);
 
   g_free (page.shown);
-  return ok;
+  return sae_error_show (ok, error);
 }

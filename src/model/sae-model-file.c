@@ -3,6 +3,7 @@
  * Models and the dictionaries on disk. */
 #include "model.h"
 
+#include "error-text.h"
 #include "layouts.h"
 #include "sae-enum-types.h"
 
@@ -49,24 +50,8 @@ add_gate (SaeModel *model, const SaeDictionary *dictionary, GError **error)
   return sae_model_with_gate (plain, r_mag, b_mag, error);
 }
 
-/**
- * sae_model_load:
- * @path: (type filename): a dictionary on disk
- * @error: return location
- *
- * Loads a dictionary, whichever of sae_model_list_layouts() it is in. A folder
- * as SAELens 3 to 6 saves it (`cfg.json` and `sae_weights.safetensors`) may be
- * of the architectures `standard`, `topk`, `jumprelu`, `gated`, its
- * transcoders, or a checkpoint of `batchtopk` or `matryoshka_batchtopk`.
- * Options that change the result (`normalize_activations` among them, see
- * #SaeInputNorm) are applied or refused by name. Errors give the file, what was
- * expected and what is there.
- *
- * Returns: (transfer full): a model
- * Since: 0.1
- */
-SaeModel *
-sae_model_load (const char *path, GError **error)
+static SaeModel *
+load (const char *path, GError **error)
 {
   g_autoptr (SaeDictionary) dictionary = sae_layouts_load (path, error);
   gint sparsity, ties, input_norm;
@@ -111,6 +96,31 @@ sae_model_load (const char *path, GError **error)
     model = add_gate (model, dictionary, error);
   if (!model)
     g_prefix_error (error, "%s: ", path);
+  return model;
+}
+
+/**
+ * sae_model_load:
+ * @path: (type filename): a dictionary on disk
+ * @error: return location
+ *
+ * Loads a dictionary, whichever of sae_model_list_layouts() it is in. A folder
+ * as SAELens 3 to 6 saves it (`cfg.json` and `sae_weights.safetensors`) may be
+ * of the architectures `standard`, `topk`, `jumprelu`, `gated`, its
+ * transcoders, or a checkpoint of `batchtopk` or `matryoshka_batchtopk`.
+ * Options that change the result (`normalize_activations` among them, see
+ * #SaeInputNorm) are applied or refused by name. Errors give the file, what was
+ * expected and what is there.
+ *
+ * Returns: (transfer full): a model
+ * Since: 0.1
+ */
+SaeModel *
+sae_model_load (const char *path, GError **error)
+{
+  SaeModel *model = load (path, error);
+
+  sae_error_show (model != NULL, error);
   return model;
 }
 
@@ -234,8 +244,9 @@ sae_model_save_with_stats (SaeModel *model, const SaeLatentStats *stats,
     g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
         "%s: expected statistics of %u latents, got %u", path, net->d_sae,
         stats->d_sae);
-    return FALSE;
+    return sae_error_show (FALSE, error);
   }
-  return sae_layouts_save (&view, layout ? layout : DEFAULT_LAYOUT, path,
+  return sae_error_show (sae_layouts_save (&view,
+                             layout ? layout : DEFAULT_LAYOUT, path, error),
       error);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "error-text.h"
 #include "json-text.h"
 #include "regular-file.h"
 
@@ -146,20 +147,8 @@ parse_json (const char *text, gsize size, const char *path, GError **error)
   return tokens;
 }
 
-/**
- * sae_tokens_load:
- * @path: a file with one token a line; or, where its name ends in .json, an
- *   array of strings
- * @error: return location
- *
- * Reads the tokens of a stream: line i, from 0, is that of row i. Bytes that
- * are not UTF-8 are replaced by U+FFFD.
- *
- * Returns: (transfer full): tokens
- * Since: 0.1
- */
-SaeTokens *
-sae_tokens_load (const gchar *path, GError **error)
+static SaeTokens *
+load (const gchar *path, GError **error)
 {
   g_autoptr (GBytes) file = sae_regular_file_load (path, MAX_FILE_SIZE, error);
   const char *text;
@@ -175,6 +164,27 @@ sae_tokens_load (const gchar *path, GError **error)
   return g_str_has_suffix (path, ".json")
              ? parse_json (text, size, path, error)
              : split_lines (size ? text : "", size, error);
+}
+
+/**
+ * sae_tokens_load:
+ * @path: (type filename): a file with one token a line; or, where its name ends
+ *   in .json, an array of strings
+ * @error: return location
+ *
+ * Reads the tokens of a stream: line i, from 0, is that of row i. Bytes that
+ * are not UTF-8 are replaced by U+FFFD.
+ *
+ * Returns: (transfer full): tokens
+ * Since: 0.1
+ */
+SaeTokens *
+sae_tokens_load (const gchar *path, GError **error)
+{
+  SaeTokens *tokens = load (path, error);
+
+  sae_error_show (tokens != NULL, error);
+  return tokens;
 }
 
 /**

@@ -26,14 +26,19 @@ skip_task (guint task, guint worker, gpointer data)
   gsize first = (gsize) task * ROWS_PER_TASK;
   gsize n_rows = MIN (ROWS_PER_TASK, skip->n_rows - first);
   float products[ROWS_PER_TASK * COLUMNS];
+  int finite[ROWS_PER_TASK];
 
+  /* Others were refused, or are to be taken for rows of nothing. */
+  for (gsize r = 0; r < n_rows; r++)
+    finite[r] = kernels->all_finite (skip->x + (first + r) * d_in, d_in);
   for (gsize column = 0; column < d_out; column += COLUMNS) {
     gsize n = MIN (COLUMNS, d_out - column);
     kernels->dots (skip->x + first * d_in, d_in, n_rows,
         skip->net->W_skip + column * d_in, d_in, n, d_in, products, COLUMNS);
     for (gsize r = 0; r < n_rows; r++)
-      kernels->add (skip->x_hat + (first + r) * d_out + column,
-          products + r * COLUMNS, n);
+      if (finite[r])
+        kernels->add (skip->x_hat + (first + r) * d_out + column,
+            products + r * COLUMNS, n);
   }
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "atomic-write.h"
+#include "error-text.h"
 #include "json-text.h"
 #include "options-text.h"
 #include "safetensors.h"
@@ -219,7 +220,7 @@ write_file (int fd, const char *label, gpointer data, GError **error)
 /**
  * sae_checkpoint_save:
  * @checkpoint: a checkpoint
- * @path: the file to write
+ * @path: (type filename): the file to write
  * @error: return location
  *
  * Writes one file, which takes the place of an old one as a whole: after a
@@ -232,7 +233,9 @@ gboolean
 sae_checkpoint_save (SaeCheckpoint *checkpoint, const char *path,
     GError **error)
 {
-  return sae_atomic_write_file (path, write_file, checkpoint, error);
+  return sae_error_show (sae_atomic_write_file (path, write_file, checkpoint,
+                             error),
+      error);
 }
 
 /* The value of @key of __metadata__, which has to be @expected if that is not
@@ -346,7 +349,7 @@ sae_checkpoint_load_bytes (GBytes *bytes, const char *label, gboolean verify,
 
 /**
  * sae_checkpoint_load:
- * @path: a file that sae_checkpoint_save() wrote
+ * @path: (type filename): a file that sae_checkpoint_save() wrote
  * @error: return location
  *
  * Reads a checkpoint. A file that is not whole, or in which a bit has changed,
@@ -360,8 +363,11 @@ SaeCheckpoint *
 sae_checkpoint_load (const char *path, GError **error)
 {
   g_autoptr (SaeSafetensors) file = sae_safetensors_open (path, error);
+  SaeCheckpoint *checkpoint =
+      file ? read_checkpoint (file, path, TRUE, error) : NULL;
 
-  return file ? read_checkpoint (file, path, TRUE, error) : NULL;
+  sae_error_show (checkpoint != NULL, error);
+  return checkpoint;
 }
 
 /**

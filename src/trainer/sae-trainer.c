@@ -737,7 +737,7 @@ sae_trainer_get_config (SaeTrainer *trainer)
  * sae_trainer_save:
  * @trainer: a trainer
  * @model: (nullable): what to write; %NULL for the dictionary as it is now
- * @path: a folder
+ * @path: (type filename): a folder
  * @error: return location
  *
  * Writes a dictionary as sae_model_save() does, and beside it what was seen of

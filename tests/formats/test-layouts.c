@@ -188,6 +188,60 @@ test_save_refuses_unknown_layouts (Scratch *scratch, gconstpointer data)
   g_assert_cmpuint (scratch_count (scratch->path), ==, 0);
 }
 
+/* What is done to rows first changes every latent: a layout keeps it, or says
+ * that it cannot. */
+static void
+test_input_norms_are_kept_or_refused (Scratch *scratch, gconstpointer data)
+{
+  static const char *const norms[] = {"layer-norm", "constant-norm",
+      "expected-average"};
+  g_autofree char *path = scratch_path (scratch, "out");
+
+  for (guint i = 0; i < G_N_ELEMENTS (norms); i++) {
+    g_autoptr (SaeDictionary) dictionary = make_dictionary ("top-k");
+    g_autoptr (SaeDictionary) again = NULL;
+    GError *error = NULL;
+
+    dictionary->input_norm = g_strdup (norms[i]);
+    g_assert_false (sae_layouts_save (dictionary, "sparsify", path, &error));
+    scratch_assert_error (&error, SAE_ERROR_UNSUPPORTED,
+        "layout 'sparsify': input-norm: expected \"none\"");
+    g_assert_false (sae_layouts_check_save (dictionary, "sparsify", NULL));
+    sae_layouts_save (dictionary, "saelens", path, &error);
+    g_assert_no_error (error);
+    again = sae_layouts_load (path, &error);
+    g_assert_no_error (error);
+    g_assert_cmpstr (again->input_norm, ==, norms[i]);
+  }
+}
+
+/* Which SAELens has at the top, and others among what is ours. */
+static void
+test_every_layout_keeps_metadata (Scratch *scratch, gconstpointer data)
+{
+  static const char *const names[] = {"saelens", "sparsify"};
+  static const char *const pairs[][2] = {{"reshape_activations", "hook_z"},
+      {"model_name", "a \"model\""}, {"numbers", "json:[1,2]"}};
+  g_autofree char *path = scratch_path (scratch, "out");
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autoptr (SaeDictionary) dictionary = make_dictionary ("top-k");
+    g_autoptr (SaeDictionary) again = NULL;
+    GError *error = NULL;
+
+    for (guint j = 0; j < G_N_ELEMENTS (pairs); j++)
+      g_hash_table_insert (dictionary->metadata, g_strdup (pairs[j][0]),
+          g_strdup (pairs[j][1]));
+    sae_layouts_save (dictionary, names[i], path, &error);
+    g_assert_no_error (error);
+    again = sae_layouts_load (path, &error);
+    g_assert_no_error (error);
+    for (guint j = 0; j < G_N_ELEMENTS (pairs); j++)
+      g_assert_cmpstr (g_hash_table_lookup (again->metadata, pairs[j][0]), ==,
+          pairs[j][1]);
+  }
+}
+
 /* A trainer that runs for hours wants to know before, not after. */
 static void
 test_probe_finds_what_save_would_refuse (Scratch *scratch, gconstpointer data)
@@ -255,6 +309,8 @@ main (int argc, char **argv)
 #define ADD(name, test) scratch_add ("/formats/layouts/" name, test)
   ADD ("load-says-what-was-looked-for", test_load_says_what_was_looked_for);
   ADD ("save-refuses-unknown-layouts", test_save_refuses_unknown_layouts);
+  ADD ("input-norms-are-kept-or-refused", test_input_norms_are_kept_or_refused);
+  ADD ("every-layout-keeps-metadata", test_every_layout_keeps_metadata);
   ADD ("probe-finds-what-save-would-refuse",
       test_probe_finds_what_save_would_refuse);
   ADD ("a-save-as-another-layout-replaces",

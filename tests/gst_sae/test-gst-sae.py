@@ -235,6 +235,15 @@ def _():
         gst_sae.Trainer(16, sparsity="topk")
     with raises(ValueError, "top-k", "-1"):
         gst_sae.Trainer(16, top_k=-1)
+    # nothing is made of what was not meant
+    with raises(ValueError, "pre-bias", "True or False", "'false'"):
+        gst_sae.Trainer(16, pre_bias="false")
+    with raises(ValueError, "top-k", "whole number", "4.5"):
+        gst_sae.Trainer(16, top_k=4.5)
+    with raises(ValueError, "top-k", "a number", "'4'"):
+        gst_sae.Trainer(16, top_k="4")
+    with raises(ValueError, "a comma", "a=b,c=d"):
+        gst_sae.Trainer(16, metadata={"a": "b,c=d"})
     with raises(gst_sae.Error, "nowhere"):
         gst_sae.Trainer(16, init_location="nowhere")
     with launch.folder():
@@ -251,8 +260,10 @@ def _():
             "sparsity": "batch-top-k", "prefixes": [8, 32, 64], "learning_rate": 1e-3,
             "metadata": {"model_name": "m", "hook_name": "h"}, "pre_bias": True,
             "location": folder / "out", "log_location": folder / "log.jsonl",
+            "total_rows": 1e6, "top_k": np.int64(4), "frozen": np.False_,
         }
         trainer = trained(**options)
+        assert trainer.element.props.total_rows == 1000000
         assert trainer.dictionary.sparsity == "jump-relu"
         assert trainer.dictionary.metadata["hook_name"] == "h"
         assert (folder / "log.jsonl").exists() and trainer.element.props.prefixes == "8,32,64"
@@ -424,6 +435,8 @@ def _():
         dictionary.decode(np.array([[64]]), np.array([[1.0]]))
     with raises(ValueError, "below 64", "-1"):
         dictionary.decode(np.array([[-1]]), np.array([[1.0]]))
+    with raises(TypeError, "integers", "float64"):
+        dictionary.decode(np.array([[1.5]]), np.array([[1.0]]))
     with raises(ValueError, "as many indices"):
         dictionary.decode(np.zeros((3, 2), int), np.zeros((3, 3)))
     with raises(gst_sae.Error, "NaN"):

@@ -268,6 +268,38 @@ test_round_trip (void)
   }
 }
 
+/* What setters take can be written so that it is read: the largest numbers, and
+ * bounds of which the upper one holds. */
+static void
+test_extremes_are_read_again (void)
+{
+  static const double values[][4] = {
+      {1e300, -1e300, -INFINITY, INFINITY},
+      {1, 0, INFINITY, INFINITY},
+      {1, 0, -INFINITY, -INFINITY},
+      {1, 0, -1e300, 1e300},
+  };
+  g_autoptr (SaeEdits) crossed = sae_edits_new (), again = NULL;
+  g_autofree char *text = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++) {
+    g_autoptr (SaeEdits) edits = sae_edits_new (), same = NULL;
+    g_autofree char *shown = NULL;
+    sae_edits_set (edits, 5, values[i][0], values[i][1]);
+    sae_edits_set_range (edits, 5, values[i][2], values[i][3]);
+    shown = sae_edits_to_text (edits);
+    same = read_text (shown);
+    expect_same_edits (edits, same);
+  }
+  sae_edits_set (crossed, 7, 2, 3);
+  sae_edits_set_range (crossed, 7, 0, -1);
+  sae_edits_set_range (crossed, 8, 4, 0);
+  text = sae_edits_to_text (crossed);
+  again = read_text (text);
+  expect_edit (again, 7, 0, -1, -INFINITY, INFINITY);
+  expect_edit (again, 8, 0, 0, -INFINITY, INFINITY);
+}
+
 static void
 test_shown_as_written (void)
 {
@@ -296,6 +328,8 @@ main (int argc, char **argv)
   g_test_add_func ("/edits/text/refusals-say-where", test_refusals);
   g_test_add_func ("/edits/text/any-text", test_any_text);
   g_test_add_func ("/edits/text/round-trip", test_round_trip);
+  g_test_add_func ("/edits/text/extremes-are-read-again",
+      test_extremes_are_read_again);
   g_test_add_func ("/edits/text/shown-as-written", test_shown_as_written);
   return g_test_run ();
 }

@@ -3,11 +3,13 @@
  * Every option of sparsify's cfg.json, changed in a copy of a folder that
  * sparsify wrote: it changes what comes out, or is refused, or is one of those
  * that change nothing in sparsify's encode() and decode() either. */
+#include <math.h>
 #include <string.h>
 
 #include "expect.h"
 #include "model.h"
 #include "noise.h"
+#include "sae-edits.h"
 #include "scratch.h"
 
 #define D_IN 48
@@ -238,13 +240,36 @@ test_skip_is_the_same_in_pieces (void)
   rows = g_bytes_new_static (x, N * D * sizeof (float));
   whole = sae_model_forward (model, rows, NULL, NULL);
   for (gsize at = 0, n; at < N; at += n) {
-    n = MIN (1 + noise_below (&noise, 40), N - at);
+    n = 1 + noise_below (&noise, 40); /* MIN() would draw twice */
+    n = MIN (n, N - at);
     g_autoptr (GBytes) piece =
         g_bytes_new_static (x + at * D, n * D * sizeof (float));
     g_autoptr (GBytes) x_hat = sae_model_forward (model, piece, NULL, NULL);
     expect_same_bits ("piece", g_bytes_get_data (x_hat, NULL),
         (const float *) g_bytes_get_data (whole, NULL) + at * OUT, n * OUT);
   }
+}
+
+/* A row that is taken for one without latents is b_dec, with a skip connection
+ * too. */
+static void
+test_a_bad_row_skips_nothing (void)
+{
+  SaeConfig config = {.d_in = 3, .d_out = 2, .d_sae = 5, .k = 2};
+  g_autoptr (SaeModel) plain = sae_model_new (&config, 1, SAE_INIT_TIED, NULL);
+  const float ones[6] = {1, 1, 1, 1, 1, 1};
+  const float x[6] = {1, __builtin_nanf (""), 1, 1, 0, 1};
+  g_autoptr (GBytes) weights = g_bytes_new_static (ones, sizeof ones);
+  g_autoptr (SaeModel) model = sae_model_with_skip (plain, weights, NULL);
+  g_autoptr (SaeWorkspace) workspace = sae_workspace_new (1);
+  float x_hat[4];
+
+  sae_workspace_set_zero_nonfinite (workspace, TRUE);
+  g_assert_true (sae_model_forward_rows (model, workspace, x, 2, x_hat, NULL));
+  g_assert_cmpuint (sae_workspace_get_n_nonfinite (workspace), ==, 1);
+  g_assert_cmpfloat (x_hat[0], ==, 0); /* b_dec */
+  g_assert_cmpfloat (x_hat[1], ==, 0);
+  g_assert_true (isfinite (x_hat[2]) && x_hat[2] != 0);
 }
 
 static void
@@ -274,6 +299,8 @@ main (int argc, char **argv)
   scratch_add ("/model/skip/adds-to-the-reconstruction", test_skip);
   g_test_add_func ("/model/skip/same-bits-in-pieces",
       test_skip_is_the_same_in_pieces);
+  g_test_add_func ("/model/skip/a-bad-row-skips-nothing",
+      test_a_bad_row_skips_nothing);
   g_test_add_func ("/model/skip/wrong-weights-are-refused", test_wrong_skip);
   return g_test_run ();
 }

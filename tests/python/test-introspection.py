@@ -7,6 +7,7 @@ Usage: test-introspection.py Sae-1.0.gir SOURCE-FOLDER
 import pathlib
 import re
 import sys
+import tempfile
 import xml.etree.ElementTree as xml
 
 import gi
@@ -14,7 +15,7 @@ import gi
 import tap
 
 gi.require_version("Sae", "1.0")
-from gi.repository import Sae  # noqa: E402
+from gi.repository import GLib, Sae  # noqa: E402
 
 CORE = "{http://www.gtk.org/introspection/core/1.0}"
 C = "{http://www.gtk.org/introspection/c/1.0}"
@@ -72,6 +73,39 @@ def _():
         returns = call.find(CORE + "return-value")
         assert documented or returns.find(CORE + "doc") is not None, name
         assert call.get("version"), f"{name} lacks Since:"
+
+
+@tap.test("/python/introspection/every-path-may-have-any-bytes")
+def _():
+    paths = [
+        (call.get(C + "identifier"), parameter.find(CORE + "type").get("name"))
+        for _, call in callables()
+        for parameter in call.iter(CORE + "parameter")
+        if parameter.get("name") == "path"
+    ]
+    assert len(paths) > 8, paths
+    assert all(kind == "filename" for _, kind in paths), paths
+    # and so they have
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/caf\udce9.txt"
+        pathlib.Path(path).write_text("a\nb\n")
+        assert Sae.Tokens.load(path).get_n_rows() == 2
+        examples = Sae.Examples.new(4, 2, 0, 0)
+        assert examples.save_json(None, path) and examples.save_page(None, None, path)
+        # in errors too, which are UTF-8
+        model = Sae.Model.new(Sae.Config.new(4, 8, 2), 1, Sae.Init.TIED)
+        for call in (
+            lambda: Sae.Model.load(f"{path}/x"), lambda: model.save(f"{path}/x"),
+            lambda: Sae.Tokens.load(f"{path}/x"), lambda: Sae.Checkpoint.load(f"{path}/x"),
+            lambda: examples.save_json(None, f"{path}/x"),
+            lambda: examples.save_page(None, None, f"{path}/x"),
+        ):
+            try:
+                call()
+            except GLib.Error as error:
+                assert "caf\ufffd.txt" in error.message, error.message
+            else:
+                raise AssertionError("expected an error")
 
 
 @tap.test("/python/introspection/the-error-domain-is-known")

@@ -162,6 +162,22 @@ def _():
             shutil.rmtree("b")
 
 
+@tap.test("/tools/inspect/a-strangers-names-move-no-cursor")
+def _():
+    evil = "\x1b[31mred\x07\x9b2J\nfake = line"
+    with launch.folder():
+        write_safetensors("x.safetensors", {evil: np.ones(2, np.float32)})
+        shutil.copytree(goldens / "saelens-topk-bdec1-rescale0", "out")
+        config = json.loads(pathlib.Path("out/cfg.json").read_text())
+        config["metadata"][evil] = evil
+        pathlib.Path("out/cfg.json").write_text(json.dumps(config))
+        for path in "x.safetensors", "out":
+            out = run(path).out
+            assert "?[31mred??2J?fake = line" in out, out
+            assert all(c.isprintable() for c in out.replace("\n", "")), out
+        assert facts("out")["metadata"][evil] == evil
+
+
 @tap.test("/tools/inspect/dead-latents-by-the-statistics")
 def _():
     with launch.folder():
@@ -182,6 +198,33 @@ def _():
         assert latents["dead-by"] == "sparsity.safetensors"
         assert latents["dead"] == (fired == 0).sum()
         assert close(latents["fires-in-share-of-rows"], spread(fired))
+
+
+@tap.test("/tools/inspect/converts-the-statistics-too")
+def _():
+    with launch.folder():
+        train()
+        names = "latent_stats.safetensors", "sparsity.safetensors"
+        want = {name: pathlib.Path("out", name).read_bytes() for name in names}
+        run("out", "--convert", "a", "--layout", "sparsify")
+        assert pathlib.Path("a", names[0]).read_bytes() == want[names[0]]
+        run("a", "--convert", "a")  # in its own place
+        for name in names:
+            assert pathlib.Path("a", name).read_bytes() == want[name], name
+        assert facts("a")["latents"] == facts("out")["latents"]
+        # of SAELens' file it is not known how many rows it is of
+        os.remove(f"a/{names[0]}")
+        done = run("a", "--convert", "b")
+        assert "warning: a: sparsity.safetensors is not converted" in done.err, done.err
+        assert not os.path.exists("b/sparsity.safetensors")
+        # statistics that are none are not taken along
+        stats = read_safetensors(f"out/{names[0]}")
+        stats["fired_fraction"] = stats["fired_fraction"] + 1
+        write_safetensors(f"out/{names[0]}", stats, {"rows": "3000"})
+        refused("out", "--convert", "c", parts=["fired_fraction: expected 0 to 1"])
+        write_safetensors(f"out/{names[0]}", stats)
+        refused("out", "--convert", "c", parts=["number of rows"])
+        assert not os.path.exists("c")
 
 
 @tap.test("/tools/inspect/dead-latents-by-the-weights")
@@ -292,6 +335,18 @@ def _():
         refused("a", "b", "--convert", "x", status=2, parts=["one dictionary"])
         refused("a", "b", "--verify", "--compare", status=2, parts=["one of"])
         refused("a", "b", "--compare", parts=["a: no such"])
+
+
+@tap.test("/tools/inspect/what-cannot-be-printed-is-an-error")
+def _():
+    for option in "--json", "--verify", "--version":
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [program, goldens / "saelens-jumprelu", option], stdout=full,
+                stderr=subprocess.PIPE, text=True,
+            )
+        assert "standard output" in done.stderr, (option, done.stderr)
+        assert done.returncode == 1, (option, done.returncode)
 
 
 @tap.test("/tools/inspect/converts-to-what-loads-the-same")

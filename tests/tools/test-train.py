@@ -93,6 +93,21 @@ def _():
         assert figures["total"]["rows"] == 20000 and not figures["stopped"]
 
 
+@tap.test("/tools/train/what-cannot-be-printed-is-an-error")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        for options in ["--json"], ["--print-pipeline"], []:
+            with open("/dev/full", "w") as full:
+                done = subprocess.run(
+                    [program, "train.npy", "-o", "out", *SMALL, *options],
+                    stdout=full, stderr=subprocess.PIPE, text=True,
+                )
+            assert "standard output" in done.stderr, (options, done.stderr)
+            assert done.returncode == 1, (options, done.returncode)
+        assert len(weights()) > 0  # which is saved all the same
+
+
 @tap.test("/tools/train/the-printed-pipeline-writes-the-same-bytes")
 def _():
     with launch.folder():
