@@ -15,19 +15,23 @@ set_layout (Stream *stream, const gchar *layout)
   g_object_set (stream->element, "layout", layout, NULL);
 }
 
+static GstMemory *
+wrap_rows (guint seed, guint d)
+{
+  gsize size = 24 * d * sizeof (float);
+  float *rows = stream_rows (seed, 24, d);
+
+  return gst_memory_new_wrapped (0, rows, size, 0, size, rows, g_free);
+}
+
 /* 24 rows of D with targets of @d_out. */
 static GstBuffer *
 transcoder_rows (guint d_out)
 {
-  gsize sizes[] = {24 * D * sizeof (float), 24 * d_out * sizeof (float)};
   GstBuffer *buffer = gst_buffer_new ();
 
-  gst_buffer_append_memory (buffer,
-      gst_memory_new_wrapped (0, stream_rows (10, 24, D), sizes[0], 0, sizes[0],
-          NULL, NULL));
-  gst_buffer_append_memory (buffer,
-      gst_memory_new_wrapped (0, stream_rows (11, 24, d_out), sizes[1], 0,
-          sizes[1], NULL, NULL));
+  gst_buffer_append_memory (buffer, wrap_rows (10, D));
+  gst_buffer_append_memory (buffer, wrap_rows (11, d_out));
   return buffer;
 }
 
