@@ -4,6 +4,7 @@
 Usage: test-manuals.py SAE-TRAIN SAE-INSPECT FOLDER
 """
 
+import os
 import pathlib
 import re
 import shutil
@@ -17,6 +18,9 @@ import tap  # noqa: E402
 programs = {pathlib.Path(path).name: path for path in sys.argv[1:3]}
 folder = pathlib.Path(sys.argv[3])
 del sys.argv[1:]
+
+# What checks pages is not ours to sanitize.
+CHECKERS_ENV = {key: os.environ[key] for key in os.environ if key != "LD_PRELOAD"}
 
 # Those of GStreamer, of which the page says where they are.
 OTHERS = {"--help-all"}
@@ -61,7 +65,8 @@ for program in programs:
             if not shutil.which(checker[0]):
                 continue
             done = subprocess.run(
-                [*checker, folder / f"{program}.1"], capture_output=True, text=True
+                [*checker, folder / f"{program}.1"], capture_output=True, text=True,
+                env=CHECKERS_ENV,
             )
             said = [
                 line for line in (done.stdout + done.stderr).splitlines()
