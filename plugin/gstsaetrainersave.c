@@ -168,6 +168,14 @@ gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error)
 }
 
 static gboolean
+has_skip (SaeModel *model)
+{
+  g_autoptr (GBytes) W_skip = sae_model_get_W_skip (model);
+
+  return W_skip != NULL;
+}
+
+static gboolean
 has_pre_bias (SaeModel *model)
 {
   g_autoptr (SaeConfig) config = sae_model_get_config (model);
@@ -204,15 +212,17 @@ gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
   g_autofree gchar *layout = dup_layout (self);
   g_autoptr (SaeDictionary) dictionary = sae_dictionary_new ();
   GError *reason = NULL;
-  gboolean pre_bias;
+  gboolean pre_bias, skip;
 
   if (!location)
     return TRUE;
-  g_object_get (self->trainer, "pre-bias", &pre_bias, NULL);
+  g_object_get (self->trainer, "pre-bias", &pre_bias, "skip-connection", &skip,
+      NULL);
   dictionary->d_in = self->told.input_size;
   dictionary->d_out = self->told.output_size;
   dictionary->d_sae = dictionary->k = 1; /* checked when the run starts */
   dictionary->sparsity = g_strdup (published_rule (self));
+  dictionary->skip = skip || (self->initial && has_skip (self->initial));
   dictionary->pre_bias =
       self->initial ? has_pre_bias (self->initial) : pre_bias;
   if (sae_layouts_check_save (dictionary, layout, &reason))

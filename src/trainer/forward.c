@@ -3,6 +3,7 @@
 
 #include "dense-decode.h"
 #include "gemm.h"
+#include "skip.h"
 
 static const float *
 subtract_bias (SaeRun *run, const float *x, gsize n)
@@ -74,5 +75,10 @@ sae_forward (SaeRun *run, const float *x, gsize n, SaeSparseRows *latents,
         "train: no memory for a batch of %" G_GSIZE_FORMAT " rows", n);
     return FALSE;
   }
-  return encode (run, n, latents, error) && decode (run, latents, x_hat, error);
+  if (!encode (run, n, latents, error) || !decode (run, latents, x_hat, error))
+    return FALSE;
+  for (gsize p = 0; p < n_prefixes; p++)
+    sae_net_skip (&run->step_net, run->workspace, x, n,
+        x_hat + p * n * run->net.d_out);
+  return TRUE;
 }

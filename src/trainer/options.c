@@ -54,6 +54,8 @@ static const Option options_table[] = {
     KIND_ENUM, AT (ties), 0, 0, SAE_TIES_LOWEST_INDEX, sae_ties_get_type },
   { "pre-bias", "Subtract b_dec from the input before encoding",
     KIND_BOOLEAN, AT (pre_bias), 0, 1, 0 },
+  { "skip-connection", "Add W_skip x to the reconstruction, for transcoders",
+    KIND_BOOLEAN, AT (skip), 0, 1, 0 },
   { "seed", "Random start: the same seed and input give the same bytes",
     KIND_UINT64, AT (seed), 0, 18446744073709551615.0, 0 },
   { "n-threads", "Threads for the mathematics (0 = one each processor)",

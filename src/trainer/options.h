@@ -14,6 +14,7 @@ typedef struct {
   SaeSparsity sparsity;
   SaeTies ties;
   gboolean pre_bias;
+  gboolean skip; /* x_hat += W_skip x */
   guint64 seed;
   SaeInit init;
   SaeReduction reduction;

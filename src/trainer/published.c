@@ -40,6 +40,7 @@ use_average (SaeRun *run)
   run->published.W_enc = run->parameters[SAE_W_ENC].average;
   run->published.b_enc = run->parameters[SAE_B_ENC].average;
   run->published.b_dec = run->parameters[SAE_B_DEC].average;
+  run->published.W_skip = run->parameters[SAE_W_SKIP].average;
   return make_unit_rows (run);
 }
 

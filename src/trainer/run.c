@@ -31,7 +31,7 @@
 #define SMALLEST_THRESHOLD G_MINFLOAT
 
 static const char *const parameter_names[SAE_N_PARAMETERS] = {"W_enc", "b_enc",
-    "W_dec", "b_dec", "threshold"};
+    "W_dec", "b_dec", "threshold", "W_skip"};
 
 /* --- making one ----------------------------------------------------------- */
 
@@ -70,6 +70,7 @@ point_net (SaeRun *run)
   run->net.b_enc = run->parameters[SAE_B_ENC].w;
   run->net.W_dec = run->parameters[SAE_W_DEC].w;
   run->net.b_dec = run->parameters[SAE_B_DEC].w;
+  run->net.W_skip = run->parameters[SAE_W_SKIP].w;
 }
 
 static gboolean
@@ -80,7 +81,9 @@ allocate_parameters (SaeRun *run, GError **error)
   if (!allocate_parameter (run, SAE_W_ENC, net->d_sae, net->d_in, error) ||
       !allocate_parameter (run, SAE_B_ENC, 1, net->d_sae, error) ||
       !allocate_parameter (run, SAE_W_DEC, net->d_sae, net->d_out, error) ||
-      !allocate_parameter (run, SAE_B_DEC, 1, net->d_out, error))
+      !allocate_parameter (run, SAE_B_DEC, 1, net->d_out, error) ||
+      (run->options.skip &&
+          !allocate_parameter (run, SAE_W_SKIP, net->d_out, net->d_in, error)))
     return FALSE;
   point_net (run);
   return net->sparsity != SAE_SPARSITY_JUMP_RELU ||
@@ -135,6 +138,9 @@ copy_weights (SaeRun *run, SaeModel *model)
   for (guint i = 0; i < G_N_ELEMENTS (source); i++)
     memcpy (run->parameters[i].w, source[i],
         run->parameters[i].n * sizeof (float));
+  if (from->W_skip)
+    memcpy (run->parameters[SAE_W_SKIP].w, from->W_skip,
+        run->parameters[SAE_W_SKIP].n * sizeof (float));
   run->from_model = TRUE;
   run->metadata = g_hash_table_ref (sae_model_get_metadata_table (model));
 }
@@ -557,6 +563,7 @@ sae_run_step (SaeRun *run, const float *x, const float *target, gsize n,
   SaeSparseRows latents;
   gboolean ok = prepare (run, n, error);
 
+  run->x = x;
   if (ok)
     set_screen (run, x, n);
   ok = ok && sae_forward (run, x, n, &latents, error) &&
@@ -579,8 +586,8 @@ copy_scaled (const float *from, gsize n, const char *name, double scale,
   return g_bytes_new_with_free_func (copy, n * sizeof *copy, free, copy);
 }
 
-/* An array of what is published, in the stream's units: weights that are the
- * run's own are lent, all else is copied. */
+/* An array of what is published, in the stream's units: weights of latents
+ * that are the run's own are lent, all else is copied. */
 static GBytes *
 publish_array (SaeRun *run, guint which, const float *from, GError **error)
 {
@@ -591,7 +598,17 @@ publish_array (SaeRun *run, guint which, const float *from, GError **error)
   if (weights && from == p->w)
     return sae_loan_lend (&p->loan, p->w, n);
   return copy_scaled (from, n, parameter_names[which],
-      weights ? 1.0 : run->scale, error);
+      weights || which == SAE_W_SKIP ? 1.0 : run->scale, error);
+}
+
+/* Takes @model; @W_skip may be NULL. */
+static SaeModel *
+add_skip (SaeModel *model, GBytes *W_skip, GError **error)
+{
+  g_autoptr (SaeModel) plain = model;
+
+  return W_skip ? sae_model_with_skip (plain, W_skip, error)
+                : g_steal_pointer (&plain);
 }
 
 SaeModel *
@@ -604,15 +621,19 @@ sae_run_copy_model (SaeRun *run, GError **error)
   if (!sae_run_get_published (run, &net, error))
     return NULL;
   const float *const from[SAE_N_PARAMETERS] = {net.W_enc, net.b_enc, net.W_dec,
-      net.b_dec, net.threshold};
+      net.b_dec, net.threshold, net.W_skip};
   for (guint i = 0; ok && i < SAE_N_PARAMETERS; i++) {
     array[i] = from[i] ? publish_array (run, i, from[i], error) : NULL;
     ok = !from[i] || array[i];
   }
-  if (ok)
-    return sae_model_new_take_bytes (&net, array[SAE_W_ENC], array[SAE_B_ENC],
-        array[SAE_W_DEC], array[SAE_B_DEC], array[SAE_THRESHOLD], run->metadata,
-        error);
+  net.W_skip = NULL;
+  if (ok) {
+    g_autoptr (GBytes) W_skip = array[SAE_W_SKIP];
+    SaeModel *model = sae_model_new_take_bytes (&net, array[SAE_W_ENC],
+        array[SAE_B_ENC], array[SAE_W_DEC], array[SAE_B_DEC],
+        array[SAE_THRESHOLD], run->metadata, error);
+    return model ? add_skip (model, W_skip, error) : NULL;
+  }
   for (guint i = 0; i < SAE_N_PARAMETERS; i++)
     g_clear_pointer (&array[i], g_bytes_unref);
   return NULL;

@@ -19,13 +19,15 @@
 #include "state.h"
 #include "thresholds.h"
 
-/* SAE_THRESHOLD is log θ, and empty but for jump-relu. */
+/* SAE_THRESHOLD is log θ, and empty but for jump-relu; SAE_W_SKIP [d_out, d_in]
+ * is empty without a skip connection. */
 enum {
   SAE_W_ENC,
   SAE_B_ENC,
   SAE_W_DEC,
   SAE_B_DEC,
   SAE_THRESHOLD,
+  SAE_W_SKIP,
   SAE_N_PARAMETERS
 };
 
@@ -42,12 +44,15 @@ enum {
   SAE_RUN_X_HAT,       /* [n_prefixes, n, d_out] */
   SAE_RUN_X_LESS_BIAS, /* [n, d_in] */
   SAE_RUN_DENSE_LATENTS,
-  SAE_RUN_WORKERS, /* the next six are update.c's */
+  SAE_RUN_WORKERS, /* the next nine are update.c's */
   SAE_RUN_NORMS2,
   SAE_RUN_B_ENC,
   SAE_RUN_B_DEC,
   SAE_RUN_PLACE,
   SAE_RUN_KEPT,
+  SAE_RUN_W_SKIP,          /* [d_out, d_in] */
+  SAE_RUN_SKIP_NORMS2,     /* [d_out] */
+  SAE_RUN_SKIP_WORKERS,    /* of each: [n] values, [n] places */
   SAE_RUN_PUBLISHED_W_DEC, /* [d_sae, d_out] */
   SAE_RUN_PUBLISHED_THRESHOLD,
   SAE_RUN_N_SCRATCH
@@ -82,6 +87,7 @@ typedef struct {
 
   /* of the step in hand */
   SaeNet step_net;
+  const float *x; /* [n, d_in], as it came */
   SaeGradients gradients;
   SaeAuxK aux;
   SaeThresholds thresholds;
@@ -118,7 +124,7 @@ SaeModel *sae_run_copy_model (SaeRun *run, GError **error);
 
 double sae_run_get_dead_fraction (const SaeRun *run);
 
-/* "W_enc", "b_enc", "W_dec", "b_dec", "threshold". */
+/* "W_enc", "b_enc", "W_dec", "b_dec", "threshold", "W_skip". */
 const char *sae_run_parameter_name (guint which);
 
 /* Whatever of it is state: a field that a step changes is a line there. */

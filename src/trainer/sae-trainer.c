@@ -195,12 +195,6 @@ check_trainable (const SaeNet *net, GError **error)
         "model: gated dictionaries run here, but are not trained");
     return FALSE;
   }
-  if (net->W_skip) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-        "model: dictionaries with a skip connection, W_skip, run here, but are "
-        "not trained");
-    return FALSE;
-  }
   if (net->input_norm != SAE_INPUT_NORM_NONE) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
         "model: dictionaries that normalise their input (%s) run here, but are "
@@ -228,6 +222,7 @@ adopt_model (SaeTrainerOptions *options, SaeModel *model, GError **error)
   if (options->ties == SAE_TIES_LOWEST_INDEX)
     options->ties = net->ties;
   options->pre_bias = net->pre_bias;
+  options->skip |= net->W_skip != NULL;
   return TRUE;
 }
 
@@ -291,10 +286,9 @@ sae_trainer_start (SaeTrainer *trainer, GError **error)
  *
  * Starts a run from the weights of @model; optimiser, schedule and counters
  * start anew. Sizes that were set must be the model's, and its metadata is
- * kept. %SAE_ERROR_UNSUPPORTED for what is not trained here: group-max and
- * gated models, those with a skip connection and those that normalise their
- * input
- * (#SaeInputNorm).
+ * kept; a skip connection that it has is trained on. %SAE_ERROR_UNSUPPORTED for
+ * what is not trained here: group-max and gated models, and those that
+ * normalise their input (#SaeInputNorm).
  *
  * Returns: whether it started
  * Since: 0.1

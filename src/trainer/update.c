@@ -23,6 +23,9 @@ struct _Update {
   float *b_enc, *b_dec; /* the whole gradients of the biases */
   double *norms2;       /* [2, d_sae]: of the gradients of W_enc's and W_dec's
                            rows */
+  float *W_skip;        /* the gradient of W_skip; NULL without one */
+  double *skip_norms2;  /* [d_out]: of its rows */
+  float *skip_scratch;  /* of the workers: the column of g, places of rows */
   float *scratch;       /* of the workers */
   gsize scratch_size;   /* of one of them */
   float clip;           /* factor; 1 where nothing is clipped */
@@ -88,6 +91,22 @@ reserve_kept (Update *update)
 }
 
 static gboolean
+reserve_skip (Update *update)
+{
+  SaeRun *run = update->run;
+  SaeScratch *s = run->scratch;
+  gsize n_threads = sae_pool_get_n_threads (run->workspace->pool);
+
+  update->W_skip = sae_scratch_reserve (&s[SAE_RUN_W_SKIP],
+      run->parameters[SAE_W_SKIP].n, sizeof (float));
+  update->skip_norms2 = sae_scratch_reserve (&s[SAE_RUN_SKIP_NORMS2],
+      run->net.d_out, sizeof (double));
+  update->skip_scratch = sae_scratch_reserve (&s[SAE_RUN_SKIP_WORKERS],
+      n_threads * 2 * run->gradients.n, sizeof (float));
+  return update->W_skip && update->skip_norms2 && update->skip_scratch;
+}
+
+static gboolean
 reserve (Update *update, GError **error)
 {
   SaeRun *run = update->run;
@@ -104,7 +123,8 @@ reserve (Update *update, GError **error)
   update->b_dec =
       sae_scratch_reserve (&s[SAE_RUN_B_DEC], d_out, sizeof (float));
   if (update->scratch && update->norms2 && update->b_enc && update->b_dec &&
-      (run->options.grad_clip <= 0 || reserve_kept (update)))
+      (run->options.grad_clip <= 0 || reserve_kept (update)) &&
+      (run->parameters[SAE_W_SKIP].n == 0 || reserve_skip (update)))
     return TRUE;
   g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
       "train: no memory for the gradients of %u latents", run->net.d_sae);
@@ -324,6 +344,38 @@ run_pass (Update *update, Pass pass)
   sae_pool_run (run->workspace->pool, 2 * count_blocks (run), run_task, update);
 }
 
+/* --- the skip connection ---------------------------------------------------
+ */
+
+/* Row j of its gradient: Σ_s g_sj x_s, with x as it comes, and g of all
+ * prefixes, since it takes part in each of them. */
+static void
+run_skip_task (guint j, guint worker, gpointer data)
+{
+  const Update *update = data;
+  const SaeRun *run = update->run;
+  const SaeKernels *kernels = sae_kernels ();
+  gsize n = run->gradients.n, d_in = run->net.d_in, d_out = run->net.d_out;
+  float *column = update->skip_scratch + worker * 2 * n;
+  guint32 *place = (guint32 *) (column + n);
+  float *row = update->W_skip + j * d_in;
+
+  for (gsize s = 0; s < n; s++) {
+    column[s] = run->gradients.g[s * d_out + j];
+    place[s] = (guint32) s;
+  }
+  kernels->combine (row, d_in, column, place, n, run->x, d_in);
+  update->skip_norms2[j] = (double) kernels->dot (row, row, d_in);
+}
+
+static void
+compute_skip (Update *update)
+{
+  if (update->W_skip)
+    sae_pool_run (update->run->workspace->pool, update->run->net.d_out,
+        run_skip_task, update);
+}
+
 /* --- the whole ------------------------------------------------------------ */
 
 static void
@@ -350,6 +402,8 @@ find_norm (const Update *update)
         run->net.d_sae);
   for (guint i = 0; i < run->net.d_sae; i++)
     sum += *norm2_of (update, SAE_W_ENC, i) + *norm2_of (update, SAE_W_DEC, i);
+  for (guint j = 0; update->W_skip && j < run->net.d_out; j++)
+    sum += update->skip_norms2[j];
   return sqrt (sum);
 }
 
@@ -362,7 +416,7 @@ clip_factor (const SaeRun *run)
   return run->options.grad_clip > 0 && factor < 1 ? (float) factor : 1.0f;
 }
 
-/* The biases and thresholds. */
+/* The biases, thresholds and the skip connection. */
 static void
 step_vector (const Update *update, guint which, float *gradient)
 {
@@ -400,6 +454,7 @@ sae_update (SaeRun *run, gsize n, GError **error)
   prepare_rates (&update, n);
   gather_biases (&update);
   run_pass (&update, pass_first);
+  compute_skip (&update);
   run->gradient_norm = find_norm (&update);
   update.clip = clip_factor (run);
   if (update.kept)
@@ -407,5 +462,6 @@ sae_update (SaeRun *run, gsize n, GError **error)
   step_vector (&update, SAE_B_ENC, update.b_enc);
   step_vector (&update, SAE_B_DEC, update.b_dec);
   step_vector (&update, SAE_THRESHOLD, run->thresholds.gradient);
+  step_vector (&update, SAE_W_SKIP, update.W_skip);
   return TRUE;
 }

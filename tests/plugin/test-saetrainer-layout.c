@@ -66,6 +66,37 @@ test_transcoder (Training *training, gconstpointer data)
   g_assert_true (g_bytes_equal (got_W_dec, want_W_dec));
 }
 
+/* A skip connection is trained, and is in the folder. */
+static void
+test_skip (Training *training, gconstpointer data)
+{
+  g_auto (Stream) stream = training_stream (training);
+  g_autoptr (SaeTrainer) reference = training_reference ();
+  g_autoptr (SaeModel) got = NULL, want = NULL;
+  g_autofree float *x = stream_rows (10, 24, D);
+  g_autofree float *target = stream_rows (11, 24, D);
+  g_autoptr (GBytes) got_W_skip = NULL, want_W_skip = NULL;
+  g_autoptr (GError) error = NULL;
+
+  set_layout (&stream, "sparsify");
+  g_object_set (stream.element, "skip-connection", TRUE, NULL);
+  gst_element_set_state (stream.element, GST_STATE_PLAYING);
+  stream_send_dims (&stream, "float32,float32", "16:24,16:24");
+  g_assert_cmpint (stream_push (&stream, transcoder_rows (D)), ==, GST_FLOW_OK);
+  gst_harness_push_event (stream.harness, gst_event_new_eos ());
+  stream_expect_no_error (&stream);
+  g_object_set (reference, "skip-connection", TRUE, NULL);
+  training_push (reference, x, target, 24);
+  sae_trainer_flush (reference, NULL);
+  want = sae_trainer_get_model (reference, NULL);
+  got = sae_model_load (training->got, &error);
+  g_assert_no_error (error);
+  got_W_skip = sae_model_get_W_skip (got);
+  want_W_skip = sae_model_get_W_skip (want);
+  g_assert_nonnull (got_W_skip);
+  g_assert_true (g_bytes_equal (got_W_skip, want_W_skip));
+}
+
 /* Both layouts hold the same weights, and the statistics stand beside. */
 static void
 test_same_weights (Training *training, gconstpointer data)
@@ -138,6 +169,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 #define ADD(name, test) training_add ("/saetrainer/layout/" name, test)
   ADD ("targets-of-another-width-are-saved", test_transcoder);
+  ADD ("skip-connection-is-trained-and-saved", test_skip);
   ADD ("every-layout-has-the-same-weights", test_same_weights);
   ADD ("unknown-is-refused-at-the-start", test_unknown);
   ADD ("rule-without-a-word-is-refused", test_rule);

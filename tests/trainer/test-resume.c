@@ -25,6 +25,7 @@ static const char *const variants[] = {
     "",
     "shuffle-rows=90 reduction=sum",
     "pre-bias=true decoder-norm=free schedule=cosine dead-after=50",
+    "skip-connection=true grad-clip=0.3 average=40",
 };
 
 typedef struct {

@@ -463,8 +463,9 @@ test_runs_but_is_not_trained (void)
       "normalise their input (expected-average)");
 }
 
+/* Its skip connection comes along, is trained on, and is in the model. */
 static void
-test_skip_is_not_trained (void)
+test_skip_is_adopted (void)
 {
   Noise noise = noise_new ();
   SaeConfig config = {.d_in = D, .d_sae = 33, .k = 7};
@@ -472,10 +473,19 @@ test_skip_is_not_trained (void)
   g_autoptr (GBytes) W_skip = sample_floats (&noise, NOISE_UNIFORM, D * D);
   g_autoptr (SaeModel) model = sae_model_with_skip (plain, W_skip, NULL);
   g_autoptr (SaeTrainer) trainer = sae_trainer_new (0, 0, 0);
+  g_autoptr (SaeModel) started = NULL, trained = NULL;
+  g_autoptr (GBytes) kept = NULL, moved = NULL;
+  g_autoptr (GBytes) x = sample_floats (&noise, NOISE_UNIFORM, 16 * D);
   g_autoptr (GError) error = NULL;
 
-  g_assert_false (sae_trainer_start_from (trainer, model, &error));
-  expect_error (&error, SAE_ERROR, SAE_ERROR_UNSUPPORTED, "W_skip");
+  g_assert_true (sae_trainer_start_from (trainer, model, &error));
+  started = model_of (trainer);
+  kept = sae_model_get_W_skip (started);
+  expect_same_bytes ("W_skip", kept, W_skip);
+  g_assert_true (sae_trainer_step (trainer, x, NULL, &error));
+  trained = model_of (trainer);
+  moved = sae_model_get_W_skip (trained);
+  g_assert_false (g_bytes_equal (moved, W_skip));
   g_assert_true (sae_trainer_start_from (trainer, plain, &error));
 }
 
@@ -600,8 +610,7 @@ main (int argc, char **argv)
       test_start_from_keeps_biases);
   g_test_add_func ("/trainer/start-from/refuses-what-only-runs",
       test_runs_but_is_not_trained);
-  g_test_add_func ("/trainer/start-from/skip-is-not-trained",
-      test_skip_is_not_trained);
+  g_test_add_func ("/trainer/start-from/skip-is-adopted", test_skip_is_adopted);
   g_test_add_func ("/trainer/start-from/group-max-is-not-trained",
       test_group_max_is_not_trained);
   g_test_add_func ("/trainer/start-from/refuses-contradictions",
