@@ -1,54 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "gstsaefilter.h"
+#include "gstsaefilterparts.h"
 
 #include <string.h>
 
-#include "gstsaechoice.h"
 #include "gstsaecodes.h"
-#include "gstsaefloats.h"
-#include "gstsaelive.h"
-#include "gstsaepool.h"
 #include "gstsaerowmeta.h"
 #include "gstsaestore.h"
 
-GST_DEBUG_CATEGORY_STATIC (sae_filter_debug);
-#define GST_CAT_DEFAULT sae_filter_debug
-
-typedef struct {
-  /* properties; object lock */
-  GstSaeChoice choice;
-
-  SaeModelStore *store; /* object lock; see gstsaestore.h */
-  GstSaeLive live;      /* of model-name */
-  GstSaeChoice started; /* what was chosen in start */
-
-  /* set in start, used by the streaming thread */
-  SaeModel *model;  /* NULL until the sizes of an untrained one are known */
-  SaeConfig config; /* d_in 0 until known */
-  SaeWorkspace *workspace;
-
-  /* streaming thread */
-  GstSaeTensors in;    /* of the sink caps */
-  GstSaeTensors out;   /* of the source caps */
-  GstCaps *refused;    /* sink caps that were last reported as an error */
-  GstBufferPool *pool; /* for buffers of out; NULL when they changed */
-  gsize room[GST_SAE_MAX_TENSORS]; /* of each memory of the pool's buffers */
-  guint32 nnz;                     /* of the buffer at work, when sparse */
-  GstAllocator *allocator;
-  GstAllocationParams params;
-  GstSaeReader reader;
-  GstSaeFloats floats;
-  gpointer scratch;
-  gsize scratch_size;
-} GstSaeFilterPrivate;
+GST_DEBUG_CATEGORY (sae_filter_debug);
 
 G_DEFINE_ABSTRACT_TYPE_WITH_PRIVATE (GstSaeFilter, gst_sae_filter,
     GST_TYPE_BASE_TRANSFORM)
 
 static guint prop_model_version; /* set in class_init */
 
-#define PRIVATE(self)                                                          \
-  ((GstSaeFilterPrivate *) gst_sae_filter_get_instance_private (self))
+GstSaeFilterPrivate *
+gst_sae_filter_get_private (GstSaeFilter *self)
+{
+  return gst_sae_filter_get_instance_private (self);
+}
+
+#define PRIVATE(self) gst_sae_filter_get_private (self)
 
 static void
 gst_sae_filter_set_property (GObject *object, guint id, const GValue *value,
@@ -113,8 +85,8 @@ open_live (GstSaeFilter *self, const gchar *name)
 
 /* What caps are made of, in any thread: a live model's sizes may be known by
  * now, and be others later. */
-static SaeConfig
-current_config (GstSaeFilter *self)
+SaeConfig
+gst_sae_filter_get_config (GstSaeFilter *self)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
   SaeConfig config;
@@ -125,12 +97,6 @@ current_config (GstSaeFilter *self)
       !gst_sae_choice_adapt_config (&priv->started, &config, NULL))
     config = (SaeConfig){0};
   return config;
-}
-
-static gboolean
-is_known (const SaeConfig *config)
-{
-  return config->d_sae > 0 && config->sparsity != SAE_SPARSITY_AUTO;
 }
 
 /* The latest version from now on. One by another rule may need other caps. */
@@ -160,8 +126,8 @@ read_live_model (GstSaeFilter *self, GError **error)
 }
 
 /* For new caps: what the live model is now, or will be. */
-static gboolean
-learn_live_config (GstSaeFilter *self, GError **error)
+gboolean
+gst_sae_filter_learn_live_config (GstSaeFilter *self, GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
   SaeConfig config;
@@ -174,6 +140,21 @@ learn_live_config (GstSaeFilter *self, GError **error)
       !gst_sae_choice_adapt_config (&priv->started, &config, error))
     return FALSE;
   priv->config = config;
+  return TRUE;
+}
+
+/* Neighbours downstream may want to know sizes that only a version has. It is
+ * no mistake that there is none yet: the first buffer asks again. */
+gboolean
+gst_sae_filter_meet_live_model (GstSaeFilter *self, GError **error)
+{
+  g_autoptr (GError) not_yet = NULL;
+
+  if (!gst_sae_live_is_open (&PRIVATE (self)->live) ||
+      PRIVATE (self)->config.d_in == 0)
+    return TRUE;
+  if (!read_live_model (self, &not_yet))
+    GST_INFO_OBJECT (self, "%s", not_yet->message);
   return TRUE;
 }
 
@@ -253,20 +234,12 @@ gst_sae_filter_query (GstBaseTransform *trans, GstPadDirection direction,
              ->query (trans, direction, query);
 }
 
-static void
-clear_pool (GstSaeFilterPrivate *priv)
-{
-  if (priv->pool)
-    gst_buffer_pool_set_active (priv->pool, FALSE);
-  gst_clear_object (&priv->pool);
-}
-
 static gboolean
 gst_sae_filter_stop (GstBaseTransform *trans)
 {
   GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (trans));
 
-  clear_pool (priv);
+  gst_sae_filter_clear_pool (priv);
   gst_clear_caps (&priv->refused);
   gst_clear_object (&priv->allocator);
   g_clear_pointer (&priv->model, sae_model_unref);
@@ -281,8 +254,8 @@ gst_sae_filter_stop (GstBaseTransform *trans)
 }
 
 /* The model of an element that was given none: untrained, from the seed. */
-static gboolean
-ensure_model (GstSaeFilter *self, GError **error)
+gboolean
+gst_sae_filter_ensure_model (GstSaeFilter *self, GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
   guint64 seed;
@@ -304,127 +277,7 @@ ensure_model (GstSaeFilter *self, GError **error)
   return priv->model != NULL;
 }
 
-/* --- negotiation -------------------------------------------------------- */
-
-static GstCaps *
-get_template_caps (GstSaeFilter *self, const gchar *pad)
-{
-  GstPadTemplate *template =
-      gst_element_class_get_pad_template (GST_ELEMENT_GET_CLASS (self), pad);
-
-  return gst_pad_template_get_caps (template);
-}
-
-/* One row, of whatever width: what caps stand for that tell no dimensions. */
-static const GstSaeTensors one_row = {
-    .n_tensors = 1,
-    .tensors = {{.type = GST_SAE_FLOAT32,
-        .rank = 1,
-        .dims = {[0 ... GST_SAE_MAX_RANK - 1] = 1}}},
-};
-
-/* Appends the forms that any input can become, dimensions left open. */
-static void
-append_open_forms (GstSaeFilter *self, GstCaps *caps)
-{
-  GstSaeTensors forms[GST_SAE_MAX_FORMS];
-  SaeConfig config = current_config (self);
-  guint n = GST_SAE_FILTER_GET_CLASS (self)->list_forms (self, &one_row,
-      &config, forms);
-
-  for (guint i = 0; i < n; i++) {
-    GstCaps *form = gst_sae_tensors_to_caps (&forms[i]);
-    gst_structure_remove_fields (gst_caps_get_structure (form, 0), "dimensions",
-        "framerate", NULL);
-    gst_caps_append (caps, form);
-  }
-}
-
-/* Forms of fixed static sink caps; 0 when they do not tell enough: those of
- * flexible tensors have no dimensions before a buffer. */
-static guint
-list_forms_of_caps (GstSaeFilter *self, const GstCaps *caps,
-    GstSaeTensors forms[GST_SAE_MAX_FORMS])
-{
-  SaeConfig config = current_config (self);
-  GstSaeFilterClass *klass = GST_SAE_FILTER_GET_CLASS (self);
-  GstSaeTensors in;
-
-  if (!gst_caps_is_fixed (caps) ||
-      !gst_sae_tensors_from_caps (&in, caps, NULL) || in.n_tensors == 0 ||
-      !klass->check (self, &in, &config, NULL))
-    return 0;
-  return klass->list_forms (self, &in, &config, forms);
-}
-
-/* "32:256" is also written "32:256:1" and "32:256:1:1". */
-#define MAX_PADDED_RANK 4
-
-/* Appends the caps of @form, once with each number of trailing ones. */
-static void
-append_variants (GstCaps *caps, const GstSaeTensors *form)
-{
-  guint rank = 2;
-
-  if (form->format != GST_SAE_FORMAT_STATIC) { /* caps tell no dimensions */
-    gst_caps_append (caps, gst_sae_tensors_to_caps (form));
-    return;
-  }
-  for (guint i = 0; i < form->n_tensors; i++)
-    rank = MAX (rank, form->tensors[i].rank);
-  for (guint padded = rank; padded <= MAX (rank, MAX_PADDED_RANK); padded++) {
-    GstCaps *variant = gst_sae_tensors_to_caps (form);
-    GString *dims = g_string_new (NULL);
-    for (guint i = 0; i < form->n_tensors; i++) {
-      g_autofree gchar *plain =
-          gst_sae_tensor_dims_to_string (&form->tensors[i]);
-      g_string_append_printf (dims, "%s%s", i ? "," : "", plain);
-      for (guint r = MAX (2, form->tensors[i].rank); r < padded; r++)
-        g_string_append (dims, ":1");
-    }
-    gst_caps_set_simple (variant, "dimensions", G_TYPE_STRING, dims->str, NULL);
-    g_string_free (dims, TRUE);
-    gst_caps_append (caps, variant);
-  }
-}
-
-/* What sink caps can become, as far as they tell. */
-static GstCaps *
-list_out_caps (GstSaeFilter *self, const GstCaps *caps)
-{
-  GstSaeTensors forms[GST_SAE_MAX_FORMS];
-  SaeConfig config = current_config (self);
-  GstCaps *result;
-  guint n;
-
-  if (!PRIVATE (self)->workspace || !is_known (&config))
-    return get_template_caps (self, "src"); /* the model is not known yet */
-  result = gst_caps_new_empty ();
-  n = list_forms_of_caps (self, caps, forms);
-  if (n == 0)
-    append_open_forms (self, result);
-  for (guint i = 0; i < n; i++)
-    append_variants (result, &forms[i]);
-  return result;
-}
-
-static GstCaps *
-gst_sae_filter_transform_caps (GstBaseTransform *trans,
-    GstPadDirection direction, GstCaps *caps, GstCaps *filter)
-{
-  GstSaeFilter *self = GST_SAE_FILTER (trans);
-  GstCaps *result = direction == GST_PAD_SINK
-                        ? list_out_caps (self, caps)
-                        : get_template_caps (self, "sink");
-
-  if (filter) {
-    GstCaps *both =
-        gst_caps_intersect_full (filter, result, GST_CAPS_INTERSECT_FIRST);
-    gst_caps_unref (result);
-    result = both;
-  }
-  return result;
-}
+/* --- streaming ------------------------------------------------------------ */
 
 /* Tensors of any kind come in as far as set_caps, which says what is wrong
  * with them; refused here, they would end in a bare "not negotiated". */
@@ -436,559 +289,6 @@ gst_sae_filter_accept_caps (GstBaseTransform *trans, GstPadDirection direction,
     return gst_sae_caps_are_tensors (caps);
   return GST_BASE_TRANSFORM_CLASS (gst_sae_filter_parent_class)
       ->accept_caps (trans, direction, caps);
-}
-
-/* Gives a structure without dimensions those of one row. */
-static void
-complete_dimensions (GstSaeFilter *self, GstStructure *s)
-{
-  GstSaeTensors forms[GST_SAE_MAX_FORMS];
-  SaeConfig config = current_config (self);
-  guint n = GST_SAE_FILTER_GET_CLASS (self)->list_forms (self, &one_row,
-      &config, forms);
-
-  for (guint i = 0; i < n; i++) {
-    g_autoptr (GstCaps) caps = gst_sae_tensors_to_caps (&forms[i]);
-    const GstStructure *form = gst_caps_get_structure (caps, 0);
-    if (g_strcmp0 (gst_structure_get_string (form, "types"),
-            gst_structure_get_string (s, "types")) == 0) {
-      gst_structure_set_value (s, "dimensions",
-          gst_structure_get_value (form, "dimensions"));
-      return;
-    }
-  }
-}
-
-/* Our own order counts: BaseTransform puts what downstream turns into itself
- * first, which for codes that are decoded again is the dense ones. */
-static GstCaps *
-choose_preferred (GstSaeFilter *self, const GstCaps *in_caps, GstCaps *caps)
-{
-  g_autoptr (GstCaps) ours = list_out_caps (self, in_caps);
-  GstCaps *both =
-      gst_caps_intersect_full (ours, caps, GST_CAPS_INTERSECT_FIRST);
-
-  gst_caps_unref (caps);
-  return gst_caps_make_writable (gst_caps_truncate (both));
-}
-
-/* Chooses a structure and completes it where dimensions or framerate lack. */
-static GstCaps *
-gst_sae_filter_fixate_caps (GstBaseTransform *trans, GstPadDirection direction,
-    GstCaps *caps, GstCaps *othercaps)
-{
-  GstSaeFilter *self = GST_SAE_FILTER (trans);
-  GstSaeTensors in;
-  GstStructure *s;
-
-  if (direction != GST_PAD_SINK)
-    return gst_caps_fixate (othercaps);
-  othercaps = choose_preferred (self, caps, othercaps);
-  if (gst_caps_is_empty (othercaps))
-    return othercaps;
-  s = gst_caps_get_structure (othercaps, 0);
-  if (g_strcmp0 (gst_structure_get_string (s, "format"), "static") == 0 &&
-      !gst_structure_has_field (s, "dimensions"))
-    complete_dimensions (self, s);
-  if (!gst_structure_has_field (s, "framerate") &&
-      gst_sae_tensors_from_caps (&in, caps, NULL))
-    gst_structure_set (s, "framerate", GST_TYPE_FRACTION, in.fps_n,
-        MAX (in.fps_d, 1), NULL);
-  return gst_caps_fixate (othercaps);
-}
-
-static gboolean
-same_types (const GstSaeTensors *a, const GstSaeTensors *b)
-{
-  if (a->n_tensors != b->n_tensors || a->format != b->format)
-    return FALSE;
-  for (guint i = 0; i < a->n_tensors; i++)
-    if (a->tensors[i].type != b->tensors[i].type)
-      return FALSE;
-  return TRUE;
-}
-
-static gboolean
-same_tensors (const GstSaeTensors *a, const GstSaeTensors *b)
-{
-  if (!same_types (a, b))
-    return FALSE;
-  for (guint i = 0; i < a->n_tensors; i++)
-    if (!gst_sae_tensor_equal (&a->tensors[i], &b->tensors[i]))
-      return FALSE;
-  return TRUE;
-}
-
-/* Whether @form is what was negotiated but for the number of rows: caps of
- * flexible and sparse tensors tell no more than that they are. */
-static gboolean
-is_negotiated (const GstSaeTensors *form, const GstSaeTensors *out)
-{
-  if (form->format != GST_SAE_FORMAT_STATIC)
-    return form->format == out->format;
-  return same_types (form, out);
-}
-
-/* The form of @in that was negotiated. */
-static gboolean
-choose_form (GstSaeFilter *self, const GstSaeTensors *in, GstSaeTensors *form,
-    GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstSaeTensors forms[GST_SAE_MAX_FORMS];
-  guint n = GST_SAE_FILTER_GET_CLASS (self)->list_forms (self, in,
-      &priv->config, forms);
-
-  for (guint i = 0; i < n; i++)
-    if (is_negotiated (&forms[i], &priv->out)) {
-      *form = forms[i];
-      form->fps_n = priv->in.fps_n;
-      form->fps_d = priv->in.fps_d;
-      return TRUE;
-    }
-  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-      "these tensors cannot become the %u %s tensors negotiated",
-      priv->out.n_tensors, gst_sae_format_name (priv->out.format));
-  return FALSE;
-}
-
-static gboolean
-check_in_format (GstSaeFilter *self, const GstSaeTensors *in, GError **error)
-{
-  if (in->format != GST_SAE_FORMAT_SPARSE ||
-      GST_SAE_FILTER_GET_CLASS (self)->reads_sparse)
-    return TRUE;
-  g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-      "tensors: expected format static or flexible, got sparse");
-  return FALSE;
-}
-
-/* Reads both caps and checks them against the model. */
-static gboolean
-check_caps (GstSaeFilter *self, GstCaps *in_caps, GstCaps *out_caps,
-    GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstSaeFilterClass *klass = GST_SAE_FILTER_GET_CLASS (self);
-  GstSaeTensors form;
-
-  if (!gst_sae_tensors_from_caps (&priv->in, in_caps, error) ||
-      !check_in_format (self, &priv->in, error) ||
-      (priv->in.n_tensors > 0 &&
-          !klass->check (self, &priv->in, &priv->config, error)) ||
-      !gst_sae_tensors_from_caps (&priv->out, out_caps, error))
-    return FALSE;
-  return priv->in.n_tensors == 0 || choose_form (self, &priv->in, &form, error);
-}
-
-/* Neighbours downstream may want to know sizes that only a version has. It is
- * no mistake that there is none yet: the first buffer asks again. */
-static gboolean
-meet_live_model (GstSaeFilter *self, GError **error)
-{
-  g_autoptr (GError) not_yet = NULL;
-
-  if (!gst_sae_live_is_open (&PRIVATE (self)->live) ||
-      PRIVATE (self)->config.d_in == 0)
-    return TRUE;
-  if (!read_live_model (self, &not_yet))
-    GST_INFO_OBJECT (self, "%s", not_yet->message);
-  return TRUE;
-}
-
-/* Caps are sent again with every buffer until they are taken, but reported
- * once. */
-static gboolean
-gst_sae_filter_set_caps (GstBaseTransform *trans, GstCaps *in_caps,
-    GstCaps *out_caps)
-{
-  GstSaeFilter *self = GST_SAE_FILTER (trans);
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  g_autoptr (GError) error = NULL;
-
-  clear_pool (priv);
-  if (learn_live_config (self, &error) &&
-      check_caps (self, in_caps, out_caps, &error) &&
-      meet_live_model (self, &error)) {
-    gst_clear_caps (&priv->refused);
-    return TRUE;
-  }
-  if (!priv->refused || !gst_caps_is_equal (priv->refused, in_caps))
-    gst_sae_element_post_error (GST_ELEMENT (self),
-        "Cannot work with these caps", g_steal_pointer (&error));
-  gst_caps_replace (&priv->refused, in_caps);
-  return FALSE;
-}
-
-static gboolean
-gst_sae_filter_decide_allocation (GstBaseTransform *trans, GstQuery *query)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (GST_SAE_FILTER (trans));
-
-  gst_clear_object (&priv->allocator);
-  gst_allocation_params_init (&priv->params);
-  if (gst_query_get_n_allocation_params (query) > 0)
-    gst_query_parse_nth_allocation_param (query, 0, &priv->allocator,
-        &priv->params);
-  /* The pool is our own, since its sizes follow the rows of each buffer. */
-  while (gst_query_get_n_allocation_pools (query) > 0)
-    gst_query_remove_nth_allocation_pool (query, 0);
-  clear_pool (priv);
-  return TRUE;
-}
-
-/* --- buffers ------------------------------------------------------------- */
-
-/* A buffer of 0 bytes has 0 rows, and no tensors at all when flexible. */
-static gboolean
-has_rows (const GstSaeReader *reader)
-{
-  return reader->n_tensors > 0 && reader->n_rows[0] > 0;
-}
-
-/* The caps of @form as downstream takes them, with whatever trailing ones. */
-static GstCaps *
-find_accepted (GstSaeFilter *self, const GstSaeTensors *form)
-{
-  GstPad *pad = GST_BASE_TRANSFORM_SRC_PAD (self);
-  g_autoptr (GstCaps) variants = gst_caps_new_empty ();
-
-  append_variants (variants, form);
-  for (guint i = 0; i < gst_caps_get_size (variants); i++) {
-    GstCaps *caps = gst_caps_copy_nth (variants, i);
-    if (gst_pad_peer_query_accept_caps (pad, caps))
-      return caps;
-    gst_caps_unref (caps);
-  }
-  return NULL;
-}
-
-/* New caps go first, so that no buffer is other than they say. */
-static gboolean
-change_form (GstSaeFilter *self, const GstSaeTensors *form, GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  g_autoptr (GstCaps) caps = find_accepted (self, form);
-
-  if (!caps) {
-    g_autoptr (GstCaps) wanted = gst_sae_tensors_to_caps (form);
-    g_autofree gchar *text = gst_caps_to_string (wanted);
-    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
-        "the number of rows changed, and downstream does not accept %s", text);
-    return FALSE;
-  }
-  gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
-      gst_event_new_caps (caps));
-  priv->out = *form;
-  clear_pool (priv);
-  return TRUE;
-}
-
-/* Bytes of each memory of the output, headers included. */
-static gboolean
-measure_output (const GstSaeTensors *out, guint32 nnz, gsize *sizes,
-    GError **error)
-{
-  gsize header = out->format == GST_SAE_FORMAT_STATIC ? 0 : GST_SAE_HEADER_SIZE;
-
-  for (guint i = 0; i < out->n_tensors; i++) {
-    gboolean fits = TRUE;
-    if (out->format == GST_SAE_FORMAT_SPARSE)
-      sizes[i] = nnz * (sizeof (float) + sizeof (guint32));
-    else
-      fits = gst_sae_tensor_size (&out->tensors[i], &sizes[i]);
-    if (!fits || sizes[i] > G_MAXSSIZE / 4) {
-      g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
-          "tensor %u of the output is larger than memory", i);
-      return FALSE;
-    }
-    sizes[i] += header;
-  }
-  return TRUE;
-}
-
-static gsize
-round_up (gsize size)
-{
-  gsize power = 1;
-
-  while (power < size)
-    power *= 2;
-  return power;
-}
-
-/* Room for memories of @sizes. That of flexible and sparse ones, which may be
- * of another size each time, grows to what was ever needed. */
-static gboolean
-ensure_pool (GstSaeFilter *self, const gsize *sizes, GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  gboolean exact = priv->out.format == GST_SAE_FORMAT_STATIC;
-  guint n = priv->out.n_tensors;
-  gboolean enough = priv->pool != NULL;
-
-  for (guint i = 0; i < n; i++)
-    enough = enough && sizes[i] <= priv->room[i];
-  if (enough)
-    return TRUE;
-  for (guint i = 0; i < n; i++)
-    priv->room[i] =
-        exact ? sizes[i]
-              : MAX (round_up (sizes[i]), priv->pool ? priv->room[i] : 0);
-  clear_pool (priv);
-  priv->pool = gst_sae_pool_new (priv->room, n, priv->allocator, &priv->params);
-  if (!priv->pool)
-    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
-        "no buffer pool for the output");
-  return priv->pool != NULL;
-}
-
-/* A buffer of the pool, its memories cut to @sizes; the pool makes them whole
- * again. */
-static GstFlowReturn
-acquire_sized (GstSaeFilter *self, const gsize *sizes, GstBuffer **buffer)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstFlowReturn flow =
-      gst_buffer_pool_acquire_buffer (priv->pool, buffer, NULL);
-
-  if (flow == GST_FLOW_OK)
-    for (guint i = 0; i < priv->out.n_tensors; i++)
-      if (sizes[i] != priv->room[i])
-        gst_memory_resize (gst_buffer_peek_memory (*buffer, i), 0, sizes[i]);
-  return flow;
-}
-
-/* The opened input as tensors, checked against the model. */
-static gboolean
-describe_input (GstSaeFilter *self, GstSaeTensors *in, GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstSaeFilterClass *klass = GST_SAE_FILTER_GET_CLASS (self);
-
-  *in = priv->in;
-  in->n_tensors = priv->reader.n_tensors;
-  for (guint i = 0; i < in->n_tensors; i++)
-    in->tensors[i] = priv->reader.tensors[i];
-  return klass->check (self, in, &priv->config, error) &&
-         (priv->model || (ensure_model (self, error) &&
-                             klass->check (self, in, &priv->config, error)));
-}
-
-/* Caps that tell no dimensions stand whatever these are. */
-static gboolean
-take_form (GstSaeFilter *self, const GstSaeTensors *form, GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-
-  if (form->format == GST_SAE_FORMAT_STATIC)
-    return same_tensors (form, &priv->out) || change_form (self, form, error);
-  priv->out = *form;
-  return TRUE;
-}
-
-static GstSaeJob
-make_job (GstSaeFilterPrivate *priv, GstMapInfo *out)
-{
-  return (GstSaeJob){
-      .model = priv->model,
-      .workspace = priv->workspace,
-      .in = &priv->reader,
-      .form = &priv->out,
-      .out = out,
-  };
-}
-
-/* The number of values of sparse output, which must be there before its
- * buffer is. */
-static gboolean
-measure_codes (GstSaeFilter *self, GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstSaeJob job = make_job (priv, NULL);
-
-  priv->nnz = 0;
-  return priv->out.format != GST_SAE_FORMAT_SPARSE ||
-         GST_SAE_FILTER_GET_CLASS (self)->measure (self, &job, &priv->nnz,
-             error);
-}
-
-/* An output buffer that fits the opened input; empty where that has no rows.
- * @failed is what cannot be done when it fails. */
-static GstFlowReturn
-acquire_output (GstSaeFilter *self, GstBuffer **outbuf, const gchar **failed,
-    GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  gsize sizes[GST_SAE_MAX_TENSORS];
-  GstSaeTensors in, form;
-
-  if (!has_rows (&priv->reader)) {
-    *outbuf = gst_buffer_new ();
-    return GST_FLOW_OK;
-  }
-  if (!describe_input (self, &in, error))
-    return GST_FLOW_ERROR;
-  if (!choose_form (self, &in, &form, error))
-    return GST_FLOW_ERROR;
-  if (!take_form (self, &form, error))
-    return GST_FLOW_NOT_NEGOTIATED;
-  *failed = "Cannot process the buffer";
-  if (!measure_codes (self, error) ||
-      !measure_output (&priv->out, priv->nnz, sizes, error) ||
-      !ensure_pool (self, sizes, error))
-    return GST_FLOW_ERROR;
-  return acquire_sized (self, sizes, outbuf);
-}
-
-/* Caps that follow the opened input, where they tell its rows. */
-static GstFlowReturn
-follow_input (GstSaeFilter *self, GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstSaeTensors in, form;
-
-  if (!has_rows (&priv->reader))
-    return GST_FLOW_OK;
-  if (!describe_input (self, &in, error))
-    return GST_FLOW_ERROR;
-  if (in.format != GST_SAE_FORMAT_STATIC)
-    return GST_FLOW_OK;
-  if (!choose_form (self, &in, &form, error))
-    return GST_FLOW_ERROR;
-  if (!same_tensors (&form, &priv->out) && !change_form (self, &form, error))
-    return GST_FLOW_NOT_NEGOTIATED;
-  return GST_FLOW_OK;
-}
-
-GstFlowReturn
-gst_sae_filter_open (GstSaeFilter *self, GstBuffer *buffer, GstSaeJob *job,
-    GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstFlowReturn flow = GST_FLOW_ERROR;
-
-  if (gst_sae_reader_open (&priv->reader, buffer, &priv->in, error))
-    flow = follow_input (self, error);
-  if (flow != GST_FLOW_OK)
-    gst_sae_reader_close (&priv->reader);
-  *job = (GstSaeJob){
-      .model = has_rows (&priv->reader) ? priv->model : NULL,
-      .workspace = priv->workspace,
-      .in = &priv->reader,
-  };
-  return flow;
-}
-
-void
-gst_sae_filter_close (GstSaeFilter *self)
-{
-  gst_sae_reader_close (&PRIVATE (self)->reader);
-}
-
-GstBufferPool *
-gst_sae_filter_new_pool (GstSaeFilter *self, gsize size)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-
-  return gst_sae_pool_new (&size, 1, priv->allocator, &priv->params);
-}
-
-static GstFlowReturn
-gst_sae_filter_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *inbuf,
-    GstBuffer **outbuf)
-{
-  GstSaeFilter *self = GST_SAE_FILTER (trans);
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstFlowReturn flow = GST_FLOW_ERROR;
-  const gchar *failed = "Cannot read the buffer";
-  GError *error = NULL;
-
-  if (gst_sae_reader_open_any (&priv->reader, inbuf, &priv->in, &error))
-    flow = acquire_output (self, outbuf, &failed, &error);
-  if (flow != GST_FLOW_OK)
-    gst_sae_reader_close (&priv->reader);
-  if (error)
-    gst_sae_element_post_error (GST_ELEMENT (self), failed, error);
-  if (flow != GST_FLOW_OK)
-    return flow;
-  if (!GST_BASE_TRANSFORM_CLASS (gst_sae_filter_parent_class)
-           ->copy_metadata (trans, inbuf, *outbuf))
-    GST_WARNING_OBJECT (self, "could not copy metadata");
-  return GST_FLOW_OK;
-}
-
-/* Maps the memories of @buffer, one a tensor; unmaps them all on failure. */
-static gboolean
-map_output (GstBuffer *buffer, guint n, GstMapInfo *maps)
-{
-  for (guint i = 0; i < n; i++)
-    if (!gst_memory_map (gst_buffer_peek_memory (buffer, i), &maps[i],
-            GST_MAP_WRITE)) {
-      while (i-- > 0)
-        gst_memory_unmap (maps[i].memory, &maps[i]);
-      return FALSE;
-    }
-  return TRUE;
-}
-
-static void
-write_headers (const GstSaeTensors *out, guint32 nnz, GstMapInfo *maps)
-{
-  if (out->format == GST_SAE_FORMAT_STATIC)
-    return;
-  for (guint i = 0; i < out->n_tensors; i++) {
-    GstSaeHeader header = {out->tensors[i], out->format, nnz};
-    gst_sae_header_write (&header, maps[i].data);
-  }
-}
-
-guint8 *
-gst_sae_job_get_output (const GstSaeJob *job, guint index)
-{
-  return job->out[index].data +
-         (job->form->format == GST_SAE_FORMAT_STATIC ? 0 : GST_SAE_HEADER_SIZE);
-}
-
-static gboolean
-process (GstSaeFilter *self, GstBuffer *inbuf, GstBuffer *outbuf,
-    GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstMapInfo maps[GST_SAE_MAX_TENSORS];
-  GstSaeJob job = make_job (priv, maps);
-  gboolean ok;
-
-  job.inbuf = inbuf;
-  job.outbuf = outbuf;
-  if (!has_rows (&priv->reader))
-    return TRUE;
-  if (!map_output (outbuf, priv->out.n_tensors, maps)) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
-        "cannot map the output buffer");
-    return FALSE;
-  }
-  write_headers (&priv->out, priv->nnz, maps);
-  ok = GST_SAE_FILTER_GET_CLASS (self)->process (self, &job, error);
-  for (guint i = 0; i < priv->out.n_tensors; i++)
-    gst_memory_unmap (maps[i].memory, &maps[i]);
-  return ok;
-}
-
-static GstFlowReturn
-gst_sae_filter_transform (GstBaseTransform *trans, GstBuffer *inbuf,
-    GstBuffer *outbuf)
-{
-  GstSaeFilter *self = GST_SAE_FILTER (trans);
-  GError *error = NULL;
-  gboolean ok = process (self, inbuf, outbuf, &error);
-
-  gst_sae_reader_close (&PRIVATE (self)->reader);
-  if (ok)
-    return GST_FLOW_OK;
-  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot process the buffer",
-      error);
-  return GST_FLOW_ERROR;
 }
 
 /* One version for the whole buffer. Before it is looked at, so that other caps
@@ -1016,29 +316,6 @@ gst_sae_filter_transform_meta (GstBaseTransform *trans, GstBuffer *outbuf,
     GstMeta *meta, GstBuffer *inbuf)
 {
   return meta->info->api != GST_SAE_ROW_META_API_TYPE;
-}
-
-const float *
-gst_sae_filter_get_floats (GstSaeFilter *self, const GstSaeReader *in,
-    guint index, GError **error)
-{
-  return gst_sae_floats_get (&PRIVATE (self)->floats, in, index, error);
-}
-
-gpointer
-gst_sae_filter_get_scratch (GstSaeFilter *self, gsize size, GError **error)
-{
-  GstSaeFilterPrivate *priv = PRIVATE (self);
-
-  if (size > priv->scratch_size) {
-    g_free (priv->scratch);
-    priv->scratch = g_try_malloc (size);
-    priv->scratch_size = priv->scratch ? size : 0;
-  }
-  if (size > 0 && !priv->scratch)
-    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
-        "no memory for %" G_GSIZE_FORMAT " bytes of scratch", size);
-  return priv->scratch;
 }
 
 /* --- type ----------------------------------------------------------------- */
