@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "saelens-config.h"
+#include "comma-locale.h"
 #include "scratch.h"
 
 static SaeDictionary *
@@ -656,22 +657,6 @@ test_build_refuses_keys_that_break_saelens (void)
   check_build_refuses (dictionary, SAE_ERROR_FORMAT, "expected UTF-8");
 }
 
-/* A locale whose decimal point is a comma, made here. */
-static gboolean
-enter_comma_locale (Scratch *scratch)
-{
-  g_autofree char *folder = scratch_path (scratch, "de_DE.UTF-8");
-  const char *const command[] = {"localedef", "-i", "de_DE", "-f", "UTF-8",
-      folder, NULL};
-
-  g_spawn_sync (NULL, (char **) command, NULL,
-      G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL, NULL,
-      NULL, NULL);
-  g_setenv ("LOCPATH", scratch->path, TRUE);
-  return setlocale (LC_ALL, "de_DE.UTF-8") != NULL &&
-         strcmp (localeconv ()->decimal_point, ",") == 0;
-}
-
 static void
 test_locale_does_not_matter (Scratch *scratch, gconstpointer data)
 {
@@ -680,7 +665,7 @@ test_locale_does_not_matter (Scratch *scratch, gconstpointer data)
   g_autofree char *text = NULL;
   SaeSaelensFolding folding;
 
-  if (!enter_comma_locale (scratch)) {
+  if (!comma_locale_enter (scratch->path)) {
     g_test_skip ("no German locale can be made here");
     return;
   }

@@ -3,6 +3,7 @@
 
 import html.parser
 import json
+import locale
 import os
 import pathlib
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 import gi
 import numpy as np
 
+import commas
 import tap
 from bridge import Sae, expect_error, to_bytes
 from strongest import HOSTILE, expected, same
@@ -78,18 +80,18 @@ def _():
 
 @tap.test("/python/examples/comma-locale")
 def _():
-    import locale
-
     dense = golden_latents()
     before = examples_of(dense).to_json(None)
-    try:
-        locale.setlocale(locale.LC_ALL, "de_DE.UTF-8")
-    except locale.Error:
-        raise tap.Skip("no locale de_DE.UTF-8") from None
-    try:
-        assert examples_of(dense).to_json(None) == before
-    finally:
-        locale.setlocale(locale.LC_ALL, "C")
+    usual = locale.setlocale(locale.LC_ALL)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(commas.make_locale(folder))
+        locale.setlocale(locale.LC_ALL, "")
+        try:
+            assert locale.localeconv()["decimal_point"] == ","
+            assert examples_of(dense).to_json(None) == before
+        finally:
+            locale.setlocale(locale.LC_ALL, usual)
+            del os.environ["LOCPATH"], os.environ["LC_ALL"]
 
 
 # --- the page --------------------------------------------------------------

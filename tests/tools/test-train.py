@@ -19,6 +19,7 @@ import numpy as np
 
 here = pathlib.Path(__file__).parent
 sys.path[:0] = [str(here.parent / "python"), str(here.parent / "plugin")]
+import commas  # noqa: E402
 import launch  # noqa: E402
 import tap  # noqa: E402
 
@@ -461,29 +462,9 @@ def _():
 
 @tap.test("/tools/train/a-locale-with-commas-changes-nothing")
 def _():
-    locale = next(
-        (
-            name
-            for name in subprocess.run(
-                ["locale", "-a"], capture_output=True, text=True
-            ).stdout.split()
-            if name.lower().replace("-", "") in ("de_de.utf8", "fr_fr.utf8")
-        ),
-        None,
-    )
     with launch.folder() as path:
         launch.save_activations(train=3000)
-        env = {**os.environ, "TZ": "UTC"}
-        if locale:
-            env["LC_ALL"] = locale
-        else:  # made here, where there is localedef
-            made = subprocess.run(
-                ["localedef", "-i", "de_DE", "-f", "UTF-8", str(path / "de_DE.UTF-8")],
-                capture_output=True, check=False,
-            )
-            if not (path / "de_DE.UTF-8").exists():
-                raise tap.Skip(f"no locale with commas: {made.stderr[:80]}")
-            env.update(LOCPATH=str(path), LC_ALL="de_DE.UTF-8")
+        env = {**os.environ, "TZ": "UTC", **commas.make_locale(path)}
         options = [*SMALL, "--set", "beta2=0.98", "-H", "heldout.npy"]
         point = run("train.npy", "-o", "point", *options, "--json")
         comma = run("train.npy", "-o", "comma", *options, "--json", env=env)
