@@ -190,3 +190,15 @@ sae_json_get_flag (const json_t *value, const char *label, const char *key,
   *flag = json_is_true (value);
   return TRUE;
 }
+
+char *
+sae_json_write_config (json_t *root, size_t flags, GError **error)
+{
+  g_autofree char *text = root == NULL ? NULL : sae_json_write (root, flags);
+
+  json_decref (root);
+  if (text != NULL)
+    return g_strconcat (text, "\n", NULL);
+  g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE, "cfg.json: no memory");
+  return NULL;
+}

@@ -37,6 +37,11 @@ sae_json_get_number (const json_t *value, const char *label, const char *key,
 gboolean sae_json_get_flag (const json_t *value, const char *label,
     const char *key, gboolean *flag, GError **error);
 
+/* The text of a configuration file, a line feed at its end: takes @root (NULL:
+ * there was no memory for it), @flags are jansson's. SAE_ERROR_NO_SPACE when
+ * memory is exhausted. (transfer full): g_free(). */
+char *sae_json_write_config (json_t *root, size_t flags, GError **error);
+
 /* The value as text; @flags are jansson's for dumping. NULL when it does not
  * work out (no memory). (transfer full): g_free(). */
 char *sae_json_write (const json_t *value, size_t flags);

@@ -684,22 +684,15 @@ pack_config (const SaeDictionary *dictionary, guint architecture,
 char *
 sae_saelens_config_build (const SaeDictionary *dictionary, GError **error)
 {
-  g_autofree char *text = NULL;
   guint architecture;
-  json_t *metadata, *root;
+  json_t *metadata;
 
   if (!check_expressible (dictionary, &architecture, error))
     return NULL;
   metadata = sae_saelens_metadata_build (dictionary, error);
   if (metadata == NULL)
     return NULL;
-  root = pack_config (dictionary, architecture, metadata);
-  if (root != NULL)
-    text = sae_json_write (root, JSON_INDENT (1));
-  json_decref (root);
-  if (text == NULL) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE, "cfg.json: no memory");
-    return NULL;
-  }
-  return g_strconcat (text, "\n", NULL);
+  return sae_json_write_config (pack_config (dictionary, architecture,
+                                    metadata),
+      JSON_INDENT (1), error);
 }

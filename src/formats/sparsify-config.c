@@ -374,22 +374,14 @@ pack_config (const SaeDictionary *dictionary, guint activation,
 char *
 sae_sparsify_config_build (const SaeDictionary *dictionary, GError **error)
 {
-  g_autofree char *text = NULL;
   guint activation;
-  json_t *metadata, *root;
+  json_t *metadata;
 
   if (!check_expressible (dictionary, &activation, error))
     return NULL;
   metadata = build_metadata (dictionary, error);
   if (metadata == NULL)
     return NULL;
-  root = pack_config (dictionary, activation, metadata);
-  if (root != NULL)
-    text = sae_json_write (root, 0);
-  json_decref (root);
-  if (text == NULL) {
-    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE, "cfg.json: no memory");
-    return NULL;
-  }
-  return g_strconcat (text, "\n", NULL);
+  return sae_json_write_config (pack_config (dictionary, activation, metadata),
+      0, error);
 }
