@@ -11,7 +11,7 @@
 static char *model_path, *x_path, *latents_path, *x_hat_path, *sparsity;
 static char *threshold_path, *save_path, *layout;
 static int train_steps, d_sae = 64, k = 4;
-static gboolean pre_bias;
+static gboolean pre_bias, skip;
 
 static const GOptionEntry entries[] = {
     {"model", 0, 0, G_OPTION_ARG_FILENAME, &model_path,
@@ -31,6 +31,7 @@ static const GOptionEntry entries[] = {
         "where the dictionary that was run is written again", "FOLDER"},
     {"layout", 0, 0, G_OPTION_ARG_STRING, &layout, "what is written", "NAME"},
     {"pre-bias", 0, 0, G_OPTION_ARG_NONE, &pre_bias, "subtract b_dec", NULL},
+    {"skip", 0, 0, G_OPTION_ARG_NONE, &skip, "with a skip connection", NULL},
     {NULL},
 };
 
@@ -54,8 +55,8 @@ train (GBytes *x, guint d_in, GError **error)
 
   g_object_set (trainer, "sparsity",
       g_strcmp0 (sparsity, "l1") == 0 ? SAE_SPARSITY_L1 : SAE_SPARSITY_TOP_K,
-      "pre-bias", pre_bias, "learning-rate", 1e-2, "warmup-rows", (gint64) 0,
-      NULL);
+      "pre-bias", pre_bias, "skip-connection", skip, "learning-rate", 1e-2,
+      "warmup-rows", (gint64) 0, NULL);
   if (!sae_trainer_start (trainer, error))
     return FALSE;
   for (int step = 0; step < train_steps; step++)

@@ -130,14 +130,15 @@ register_sparsify("free-decoder", normalize_decoder=False)
 @tap.test("/peers/sparsify/loads-what-we-trained")
 def _():
     x = random_rows()
-    for bias in ([], ["--pre-bias"]):
+    for options in ([], ["--pre-bias"], ["--skip"]):
         with tempfile.TemporaryDirectory() as folder:
             path = f"{folder}/model"
             got = run_ours(folder, path, x, "--train=20", "--layout=sparsify",
-                           f"--dict-size={D_SAE}", f"--top-k={K}", *bias)
+                           f"--dict-size={D_SAE}", f"--top-k={K}", *options)
             check_both(got, run_sparsify(path, x))
             config = json.loads(pathlib.Path(path, "cfg.json").read_text())
-            assert config["transcode"] == (not bias), config
+            assert config["transcode"] == ("--pre-bias" not in options), config
+            assert config["skip_connection"] == ("--skip" in options), config
             assert config["normalize_decoder"] is True, config
 
 
