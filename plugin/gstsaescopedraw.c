@@ -213,10 +213,32 @@ gst_sae_scope_draw_set_up (GstSaeScopeDraw *draw, guint width, guint height,
 
 /* --- what does not change ------------------------------------------------- */
 
-static void
-draw_panel (cairo_t *cr, const GstSaeScopeArea *area, const gchar *title,
-    double font)
+static gboolean
+fits (cairo_t *cr, const gchar *text, double room)
 {
+  cairo_text_extents_t extents;
+
+  cairo_text_extents (cr, text, &extents);
+  return extents.x_advance <= room;
+}
+
+/* The first of @titles (NULL-terminated) that fits into @room, which others
+ * leave at the right. Of the last one as much as does. */
+static void
+draw_panel (cairo_t *cr, const GstSaeScopeArea *area,
+    const gchar *const *titles, double room, double font)
+{
+  g_autofree gchar *title = NULL;
+
+  while (titles[1] && !fits (cr, titles[0], room))
+    titles++;
+  title = g_strdup (titles[0]);
+  for (glong n = g_utf8_strlen (title, -1); n > 0 && !fits (cr, title, room);
+       n--) {
+    g_autofree gchar *start = g_utf8_substring (titles[0], 0, n - 1);
+    g_free (title);
+    title = g_strconcat (start, "…", NULL);
+  }
   fill_area (cr, area, PANEL);
   draw_text (cr, area->x, area->y - font * 0.75, 0, TEXT, title);
 }
@@ -253,8 +275,9 @@ draw_frequency_axis (const GstSaeScopeDraw *draw, cairo_t *cr)
   static const gchar *const labels[] = {"10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹",
       "1"};
   const GstSaeScopeArea *area = &draw->histogram;
+  gint step = area->width / -LOWEST_DECADE < draw->font * 3.2 ? 2 : 1;
 
-  for (gint i = 0; i <= -LOWEST_DECADE; i++)
+  for (gint i = -LOWEST_DECADE; i >= 0; i -= step)
     draw_text (cr, x_of_log10 (area, LOWEST_DECADE + i),
         area->y + area->height + draw->font * 1.25, (double) i / -LOWEST_DECADE,
         SOFT, labels[i]);
@@ -276,16 +299,23 @@ begin_backdrop (GstSaeScopeDraw *draw)
 static void
 draw_backdrop (GstSaeScopeDraw *draw, const GstSaeScopeData *data)
 {
+  const gchar *const own[] = {draw->title, NULL};
+  static const gchar *const raster[] = {"active latents, by number, row by row",
+      "active latents, by number", "active latents", NULL};
+  static const gchar *const frequencies[] =
+      {"how often latents fire, share of rows", "how often latents fire",
+          "how often", NULL};
+  static const gchar *const loss[] = {"training loss", "loss", NULL};
+  static const gchar *const active[] = {"active latents a row", "active", NULL};
   cairo_t *cr = begin_backdrop (draw);
+  double font = draw->font;
 
   if (!draw->bare) {
-    draw_panel (cr, &draw->raster,
-        draw->title ? draw->title : "active latents, by number, row by row",
-        draw->font);
-    draw_panel (cr, &draw->histogram, "how often latents fire, share of rows",
-        draw->font);
-    draw_panel (cr, &draw->curve,
-        data->loss.n ? "training loss" : "active latents a row", draw->font);
+    draw_panel (cr, &draw->raster, draw->title ? own : raster,
+        draw->raster.width - font * 10, font);
+    draw_panel (cr, &draw->histogram, frequencies, draw->histogram.width, font);
+    draw_panel (cr, &draw->curve, data->loss.n ? loss : active,
+        draw->curve.width - font * (data->loss.n ? 9 : 3), font);
     draw_latent_axis (draw, cr, data->d_sae);
     draw_frequency_axis (draw, cr);
   }
