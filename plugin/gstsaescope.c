@@ -28,7 +28,7 @@
  *     saeencoder location=out/ ! saescope model-location=out/ !
  *     videoconvert ! autovideosink
  * gst-launch-1.0 saesrc location=heldout.npy ! saeencoder location=out/ !
- *     saescope model-location=out/ rows-per-frame=100000 !
+ *     saescope model-location=out/ rows-per-frame=100000 rows-per-column=4 !
  *     video/x-raw,width=1280,height=640 ! pngenc ! filesink location=codes.png
  * ]|
  */
