@@ -4,6 +4,7 @@
 Usage: test-train.py SAE-TRAIN
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -11,8 +12,10 @@ import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import numpy as np
@@ -424,8 +427,9 @@ def _():
         assert done.out == done.err == "", done.out + done.err
 
 
-def read_terminal(*arguments):
+def read_terminal(columns, *arguments):
     master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
     process = subprocess.Popen(
         [program, *arguments], stdout=subprocess.DEVNULL, stderr=slave,
         env={**os.environ, "TERM": "xterm"},
@@ -449,15 +453,22 @@ def read_terminal(*arguments):
 def _():
     with launch.folder():
         launch.save_activations()
-        text = read_terminal(
+        arguments = (
             "train.npy", "-o", "out", *SMALL, "-e", "4", "--set", "stats-interval=10000000"
         )
+        text = read_terminal(120, *arguments)
         assert text.count("\n") == 1 and text.endswith("\n"), text
         drawn = text.rstrip().split("\r\033[K")[1:]
         assert len(drawn) > 2, text
-        assert all(re.match(r"\[#*\.*\] +\d+ %  .*fvu [\d.]+ .* rows/s  ", line) for line in drawn)
+        for line in drawn:
+            assert re.match(
+                r"\[#*\.*\] +\d+ %  .*fvu [\d.]+ .* rows/s  [\d,]+ rows$", line
+            ), line
         assert "100 %  fvu" in drawn[-1] and "80,000 rows" in drawn[-1], drawn[-1]
-        assert max(map(len, drawn)) < 80, drawn
+        # The end of a line goes where the terminal ends, however fast it was.
+        for columns in 80, 40:
+            drawn = read_terminal(columns, *arguments).rstrip().split("\r\033[K")[1:]
+            assert len(drawn) > 2 and max(map(len, drawn)) < columns, drawn
 
 
 @tap.test("/tools/train/a-locale-with-commas-changes-nothing")
