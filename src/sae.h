@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_H
+#define SAE_H
 
 #include "sae-error.h"
 #include "sae-checkpoint.h"
@@ -13,3 +14,5 @@
 #include "sae-model.h"
 #include "sae-tokens.h"
 #include "sae-trainer.h"
+
+#endif /* SAE_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_ERROR_H
+#define SAE_ERROR_H
 
 #include <glib.h>
 
@@ -53,3 +54,5 @@ SAE_API
 GQuark sae_error_quark (void);
 
 G_END_DECLS
+
+#endif /* SAE_ERROR_H */

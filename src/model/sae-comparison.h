@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_COMPARISON_H
+#define SAE_COMPARISON_H
 
 #include "sae-model.h"
 
@@ -49,3 +50,5 @@ SAE_API gdouble sae_comparison_get_quantile (SaeComparison *comparison,
     gdouble quantile);
 
 G_END_DECLS
+
+#endif /* SAE_COMPARISON_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_EDITS_H
+#define SAE_EDITS_H
 
 #include "sae-model.h"
 
@@ -63,3 +64,5 @@ SAE_API gboolean sae_model_forward_rows (SaeModel *model,
     GError **error);
 
 G_END_DECLS
+
+#endif /* SAE_EDITS_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_ENUMS_H
+#define SAE_ENUMS_H
 
 #include <glib-object.h>
 #include "sae-error.h"
@@ -183,3 +184,5 @@ typedef enum {
 } SaeResume;
 
 G_END_DECLS
+
+#endif /* SAE_ENUMS_H */

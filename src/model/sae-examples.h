@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_EXAMPLES_H
+#define SAE_EXAMPLES_H
 
 #include "sae-latents.h"
 #include "sae-tokens.h"
@@ -87,3 +88,5 @@ SAE_API gboolean sae_examples_save_page (SaeExamples *examples,
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeExamples, sae_examples_unref)
 
 G_END_DECLS
+
+#endif /* SAE_EXAMPLES_H */

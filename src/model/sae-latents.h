@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_LATENTS_H
+#define SAE_LATENTS_H
 
 #include "sae-enums.h"
 
@@ -49,3 +50,5 @@ SAE_API GBytes *sae_latents_to_dense (SaeLatents *latents, GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeLatents, sae_latents_unref)
 
 G_END_DECLS
+
+#endif /* SAE_LATENTS_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_METRICS_H
+#define SAE_METRICS_H
 
 #include "sae-latents.h"
 
@@ -69,3 +70,5 @@ SAE_API gdouble sae_cosine (GBytes *x, GBytes *x_hat, guint d);
 SAE_API gdouble sae_norm_ratio (GBytes *x, GBytes *x_hat, guint d);
 
 G_END_DECLS
+
+#endif /* SAE_METRICS_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_MODEL_STORE_H
+#define SAE_MODEL_STORE_H
 
 #include "sae-model.h"
 
@@ -89,3 +90,5 @@ SAE_API void sae_model_claim_end (SaeModelClaim *claim);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeModelClaim, sae_model_claim_unref)
 
 G_END_DECLS
+
+#endif /* SAE_MODEL_STORE_H */

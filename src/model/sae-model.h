@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_MODEL_H
+#define SAE_MODEL_H
 
 #include "sae-enums.h"
 #include "sae-latents.h"
@@ -136,3 +137,5 @@ SAE_API gboolean sae_model_decode_dense (SaeModel *model,
     GError **error);
 
 G_END_DECLS
+
+#endif /* SAE_MODEL_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_TOKENS_H
+#define SAE_TOKENS_H
 
 #include "sae-enums.h"
 
@@ -28,3 +29,5 @@ SAE_API const gchar *sae_tokens_get_token (SaeTokens *tokens, guint64 row);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeTokens, sae_tokens_unref)
 
 G_END_DECLS
+
+#endif /* SAE_TOKENS_H */

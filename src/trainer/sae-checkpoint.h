@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_CHECKPOINT_H
+#define SAE_CHECKPOINT_H
 
 #include "sae-error.h"
 #include <glib-object.h>
@@ -28,3 +29,5 @@ SAE_API guint64 sae_checkpoint_get_rows (SaeCheckpoint *checkpoint);
 SAE_API guint64 sae_checkpoint_get_steps (SaeCheckpoint *checkpoint);
 
 G_END_DECLS
+
+#endif /* SAE_CHECKPOINT_H */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#pragma once
+#ifndef SAE_TRAINER_H
+#define SAE_TRAINER_H
 
 #include "sae-checkpoint.h"
 #include "sae-metrics.h"
@@ -54,3 +55,5 @@ SAE_API guint64 sae_trainer_get_rows (SaeTrainer *trainer);
 SAE_API guint64 sae_trainer_get_received (SaeTrainer *trainer);
 
 G_END_DECLS
+
+#endif /* SAE_TRAINER_H */
