@@ -32,6 +32,12 @@ def skip_all(reason):
     sys.exit(0)
 
 
+def fault(number, tried, survived, lost=0):
+    """What a test has seen of one row of docs/reliability.md (see
+    tests/reliability/fault.h)."""
+    print(f"# fault {number}: tried {tried}, survived {survived}, lost {lost}", flush=True)
+
+
 def _run(number, path, function):
     try:
         function()

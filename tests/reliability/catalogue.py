@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The catalogue of faults, and what the tests have seen of each.
+
+Usage: catalogue.py [--write PAGE] [--machine TEXT] [BUILD-FOLDER...]
+
+Reads the rows from faults/*.toml, and what tests said of them (fault_report()
+of fault.h, tap.fault() in Python) from the logs of build folders. Without
+--write, prints the figures and fails if a row that has tests has none, or if
+anything did not survive.
+"""
+
+import argparse
+import collections
+import json
+import pathlib
+import re
+import sys
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+SAID = re.compile(
+    r"^# fault (\d+): tried (\d+), survived (\d+), lost (\d+)$", re.MULTILINE
+)
+BEGIN, END = "<!-- catalogue -->", "<!-- end of catalogue -->"
+KEYS = {"number", "fault", "expected", "tests", "guard", "without", "lost"}
+
+Figures = collections.namedtuple("Figures", "tried survived lost")
+
+
+def read_rows():
+    """All rows by their number, as faults/README.md explains them."""
+    rows = {}
+    for path in sorted((HERE / "faults").glob("*.toml")):
+        for row in tomllib.loads(path.read_text())["row"]:
+            where = f"{path.name}, row {row.get('number')}"
+            assert set(row) <= KEYS, f"{where}: {set(row) - KEYS} is no key"
+            assert row["number"] not in rows, f"{where} is there twice"
+            assert bool(row.get("guard")) != bool(row.get("without")), (
+                f"{where}: either guards, or why there is none to take out"
+            )
+            rows[row["number"]] = row
+    return dict(sorted(rows.items()))
+
+
+def read_figures(folders):
+    """What the tests said, summed up for each row."""
+    sums = collections.defaultdict(lambda: [0, 0, 0])
+    for folder in folders:
+        log = folder / "meson-logs" / "testlog.json"
+        for line in log.read_text().splitlines():
+            text = json.loads(line).get("stdout") or ""
+            for number, *figures in SAID.findall(text):
+                for place, figure in enumerate(figures):
+                    sums[int(number)][place] += int(figure)
+    return {number: Figures(*three) for number, three in sums.items()}
+
+
+def complaints(rows, figures):
+    for number in sorted(figures.keys() - rows.keys()):
+        yield f"fault {number}: tests speak of it, but the catalogue does not"
+    for number, row in rows.items():
+        if not row.get("tests"):
+            continue
+        if number not in figures:
+            yield f"fault {number} ({row['fault']}): no test said what it saw"
+        elif figures[number].survived != figures[number].tried:
+            yield f"fault {number} ({row['fault']}): {figures[number]}"
+
+
+def without_guard(row):
+    if row.get("without"):
+        return row["without"]
+    return "; ".join(
+        f"{guard['what']}: `{guard['case']}` fails" for guard in row["guard"]
+    )
+
+
+def make_table(rows, figures):
+    lines = [
+        "| # | fault | what is expected | tried | survived | lost |",
+        "|---:|---|---|---:|---:|---:|",
+    ]
+    for number, row in rows.items():
+        seen = figures.get(number)
+        cells = [f"{figure:,}" for figure in seen] if seen else ["–"] * 3
+        lines.append(
+            f"| {number} | {row['fault']} | {row['expected']} | "
+            + " | ".join(cells) + " |"
+        )
+    lines += [
+        "",
+        "| # | without its guard | tests |",
+        "|---:|---|---|",
+    ]
+    for number, row in rows.items():
+        tests = ", ".join(f"`{name}`" for name in row.get("tests", []))
+        lines.append(f"| {number} | {without_guard(row)} | {tests or '–'} |")
+    return "\n".join(lines)
+
+
+def write_page(page, table, machine):
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, found, after = rest.partition(END)
+    assert found, f"{page} has no place for the catalogue ({BEGIN} … {END})"
+    page.write_text(f"{before}{BEGIN}\n{machine}\n\n{table}\n{END}{after}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--write", type=pathlib.Path, metavar="PAGE")
+    parser.add_argument("--machine", default="", help="a sentence for the page")
+    parser.add_argument("folders", nargs="*", type=pathlib.Path)
+    options = parser.parse_args()
+    rows = read_rows()
+    figures = read_figures(options.folders)
+    if options.write:
+        write_page(options.write, make_table(rows, figures), options.machine)
+    for number, row in rows.items():
+        if number in figures:
+            tried, survived, lost = figures[number]
+            print(f"{number:3} {row['fault']}: tried {tried:,}, "
+                  f"survived {survived:,}, lost {lost:,}")
+    bad = list(complaints(rows, figures))
+    for line in bad:
+        print(line)
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
