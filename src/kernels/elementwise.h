@@ -195,7 +195,7 @@ signum (float mu, float rate, float *restrict w, float *restrict m,
 static inline double
 add_lanes8 (const double *lane)
 {
-  double four[4], two[2];
+  double four[4] = {0}, two[2] = {0}; /* for analysers that unroll no loop */
 
   for (int i = 0; i < 4; i++)
     four[i] = lane[i] + lane[i + 4];
