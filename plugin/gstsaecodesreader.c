@@ -342,10 +342,14 @@ static gboolean
 order_row (GstSaeCodesReader *self, gsize begin, gsize n, gsize *left,
     GError **error)
 {
-  guint32 *index = self->indices_scratch + begin;
-  float *value = self->values_scratch + begin;
+  guint32 *index;
+  float *value;
 
   *left = n;
+  if (n == 0) /* there may be no scratch either */
+    return TRUE;
+  index = self->indices_scratch + begin;
+  value = self->values_scratch + begin;
   if (is_ascending (index, n))
     return TRUE;
   if (n > G_MAXUINT32)
