@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gstsaecodes.h"
+#include "gstsaelimit.h"
 
 void
 gst_sae_codes_reader_init (GstSaeCodesReader *self)
@@ -101,6 +102,9 @@ reserve_rows (GstSaeCodesReader *self, gsize n_rows, GError **error)
 
   if (n <= self->n_offsets)
     return TRUE;
+  if (!gst_sae_limit_check (self->max_bytes, n, sizeof *self->offsets_scratch,
+          "rows of codes", error))
+    return FALSE;
   g_free (self->offsets_scratch);
   self->offsets_scratch = g_try_malloc_n (n, sizeof *self->offsets_scratch);
   self->n_offsets = self->offsets_scratch ? n : 0;

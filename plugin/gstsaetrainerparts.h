@@ -25,6 +25,7 @@ typedef struct {
   guint input_size;
   guint output_size;
   guint64 total_rows;
+  guint64 max_bytes; /* of weights whose sizes were not set; never told */
 } GstSaeTold;
 
 #define GST_SAE_TRAINER_DEFAULT_LAYOUT "saelens"
