@@ -106,6 +106,16 @@ check_format() {
   count 'formatting (clang-format -i FILE mends it)' $?
 }
 
+# Warnings as errors, of gcc with its analyser and of clang.
+check_static() {
+  local compiler
+  for compiler in gcc clang; do
+    say "Warnings of $compiler"
+    bash tests/static.sh $compiler "$build/static-$compiler"
+    count "no warnings (tests/static.sh $compiler)" $?
+  done
+}
+
 # The other architecture, as one check.
 check_aarch64() {
   say 'Testing for aarch64'
@@ -185,6 +195,7 @@ if [ "$install" = yes ]; then
 fi
 
 check_format
+[ ${#suite_args[@]} -gt 0 ] || check_static
 
 if [ "$install" = yes ] && [ ${#suite_args[@]} -eq 0 ]; then
   say 'Python with PyTorch and SAELens'

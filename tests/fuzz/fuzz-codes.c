@@ -4,6 +4,7 @@
  * where the rest is cut into two memories. What is accepted must be as
  * promised, and must read as the same when it is written as sparse and as
  * dense codes. */
+#include "../same-memory.h"
 #include "fuzz.h"
 
 #include <math.h>
@@ -85,11 +86,11 @@ expect_same (const GstSaeCodesReader *a, const guint8 *bytes, gsize size,
   gst_sae_codes_reader_init (&b);
   g_assert_true (gst_sae_codes_reader_open (&b, buffer, &caps, D_SAE, NULL));
   g_assert_cmpuint (b.n_rows, ==, a->n_rows);
-  g_assert_cmpmem (b.offsets, (b.n_rows + 1) * sizeof (gsize), a->offsets,
+  assert_same_memory (b.offsets, (b.n_rows + 1) * sizeof (gsize), a->offsets,
       (a->n_rows + 1) * sizeof (gsize));
   if (nnz > 0) {
-    g_assert_cmpmem (b.indices, 4 * nnz, a->indices, 4 * nnz);
-    g_assert_cmpmem (b.values, 4 * nnz, a->values, 4 * nnz);
+    assert_same_memory (b.indices, 4 * nnz, a->indices, 4 * nnz);
+    assert_same_memory (b.values, 4 * nnz, a->values, 4 * nnz);
   }
   gst_sae_codes_reader_clear (&b);
   gst_buffer_unref (buffer);
