@@ -387,10 +387,10 @@ copy_pixels (GstVideoFrame *frame, const guint8 *pixels, gint stride)
 {
   const GstVideoFormatInfo *format = frame->info.finfo;
   gint step = GST_VIDEO_FORMAT_INFO_PSTRIDE (format, 0);
-  gint red = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_R);
-  gint green = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_G);
-  gint blue = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_B);
-  gint pad = step == 4 ? 6 - red - green - blue : -1; /* x or alpha */
+  guint red = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_R);
+  guint green = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_G);
+  guint blue = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_B);
+  guint pad = 6 - red - green - blue; /* x or alpha */
 
   for (gint y = 0; y < GST_VIDEO_FRAME_HEIGHT (frame); y++) {
     const guint32 *in = (const guint32 *) (pixels + (gsize) y * (gsize) stride);
@@ -400,7 +400,7 @@ copy_pixels (GstVideoFrame *frame, const guint8 *pixels, gint stride)
       out[red] = (guint8) (in[x] >> 16);
       out[green] = (guint8) (in[x] >> 8);
       out[blue] = (guint8) in[x];
-      if (pad >= 0)
+      if (step == 4)
         out[pad] = 255;
     }
   }

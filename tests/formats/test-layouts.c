@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "../same-memory.h"
 #include "layouts.h"
 #include "scratch.h"
 
@@ -87,13 +88,13 @@ assert_same (const SaeDictionary *a, const SaeDictionary *b)
   g_assert_cmpstr (a->sparsity, ==, b->sparsity);
   g_assert_cmpstr (a->ties, ==, b->ties);
   g_assert_cmpint (a->pre_bias, ==, b->pre_bias);
-  g_assert_cmpmem (a->W_enc, 60, b->W_enc, 60);
-  g_assert_cmpmem (a->W_dec, 60, b->W_dec, 60);
-  g_assert_cmpmem (a->b_enc, 20, b->b_enc, 20);
-  g_assert_cmpmem (a->b_dec, 12, b->b_dec, 12);
+  assert_same_memory (a->W_enc, 60, b->W_enc, 60);
+  assert_same_memory (a->W_dec, 60, b->W_dec, 60);
+  assert_same_memory (a->b_enc, 20, b->b_enc, 20);
+  assert_same_memory (a->b_dec, 12, b->b_dec, 12);
   g_assert_true ((a->threshold == NULL) == (b->threshold == NULL));
   if (a->threshold != NULL)
-    g_assert_cmpmem (a->threshold, 20, b->threshold, 20);
+    assert_same_memory (a->threshold, 20, b->threshold, 20);
   g_assert_cmpstr (g_hash_table_lookup (a->metadata, "model"), ==,
       g_hash_table_lookup (b->metadata, "model"));
 }

@@ -10,6 +10,7 @@
 #endif
 #endif
 
+#include "../same-memory.h"
 #include "json-text.h"
 #include "safetensors.h"
 #include "scratch.h"
@@ -22,7 +23,7 @@ build_file (const char *header, gsize n_data)
   guint64 length = GUINT64_TO_LE ((guint64) strlen (header));
 
   g_byte_array_append (file, (const guint8 *) &length, 8);
-  g_byte_array_append (file, (const guint8 *) header, strlen (header));
+  g_byte_array_append (file, (const guint8 *) header, (guint) strlen (header));
   for (gsize i = 0; i < n_data; i++) {
     guint8 byte = (guint8) i;
     g_byte_array_append (file, &byte, 1);
@@ -267,7 +268,7 @@ test_reads_every_floating_type (void)
     g_assert_no_error (error);
     entry = sae_safetensors_find (file, "x");
     g_assert_true (sae_safetensors_read_float32 (file, entry, values, &error));
-    g_assert_cmpmem (values, sizeof values, expected, sizeof expected);
+    assert_same_memory (values, sizeof values, expected, sizeof expected);
     values[0] = 0;
     g_assert_true (
         sae_safetensors_read_range (file, entry, 1, 1, values, &error));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Names, claims and versions; readers while versions are published. */
+#include "../same-memory.h"
 #include "sae-model-store.h"
 
 #include <string.h>
@@ -101,7 +102,7 @@ static void
 test_names (void)
 {
   g_autoptr (SaeModelStore) store = sae_model_store_new ();
-  g_autoptr (SaeModelClaim) b =
+  G_GNUC_UNUSED g_autoptr (SaeModelClaim) b =
       sae_model_store_claim (store, "b", "trainer", NULL, NULL);
   g_autoptr (SaeModel) model = version_of (0);
   g_auto (GStrv) names = NULL;
@@ -198,7 +199,7 @@ test_config (void)
   g_autoptr (SaeConfig) before = sae_model_store_get_config (store, "m");
   g_autoptr (SaeConfig) after = NULL, again = NULL;
 
-  g_assert_cmpmem (before, sizeof *before, &promised, sizeof promised);
+  assert_same_memory (before, sizeof *before, &promised, sizeof promised);
   publish (claim, 0);
   after = sae_model_store_get_config (store, "m");
   g_assert_cmpuint (after->d_in, ==, D_IN);
@@ -206,7 +207,7 @@ test_config (void)
   g_assert_cmpint (after->sparsity, ==, SAE_SPARSITY_TOP_K);
   sae_model_claim_set_config (claim, &promised);
   again = sae_model_store_get_config (store, "m");
-  g_assert_cmpmem (again, sizeof *again, &promised, sizeof promised);
+  assert_same_memory (again, sizeof *again, &promised, sizeof promised);
 }
 
 /* --- the first version on demand ------------------------------------------ */

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
 #include "sample.h"
 #include "scratch.h"
@@ -42,7 +43,7 @@ test_from_weights (void)
   model = from_weights (config, (gsize[4]){0}, &error);
   g_assert_no_error (error);
   got = sae_model_get_config (model);
-  g_assert_cmpmem (got, sizeof *got, config, sizeof *config);
+  assert_same_memory (got, sizeof *got, config, sizeof *config);
   g_assert_cmpuint (sae_model_get_d_in (model), ==, D_IN);
   g_assert_cmpuint (sae_model_get_d_out (model), ==, D_IN);
   g_assert_cmpuint (sae_model_get_d_sae (model), ==, D_SAE);
@@ -253,12 +254,13 @@ check_same_model (SaeModel *got, SaeModel *want)
   g_autoptr (SaeConfig) got_config = sae_model_get_config (got);
   g_autoptr (SaeConfig) want_config = sae_model_get_config (want);
 
-  g_assert_cmpmem (got_config, sizeof *got_config, want_config,
+  assert_same_memory (got_config, sizeof *got_config, want_config,
       sizeof *want_config);
   expect_same_bits ("W_enc", g->W_enc, w->W_enc, (gsize) w->d_sae * w->d_in);
   expect_same_bits ("b_enc", g->b_enc, w->b_enc, w->d_sae);
   expect_same_bits ("W_dec", g->W_dec, w->W_dec, (gsize) w->d_sae * w->d_out);
   expect_same_bits ("b_dec", g->b_dec, w->b_dec, w->d_out);
+  g_assert_cmpuint (g_strv_length (got_keys), ==, g_strv_length (want_keys));
   for (guint i = 0; want_keys[i]; i++)
     g_assert_cmpstr (sae_model_get_metadata (got, want_keys[i]), ==,
         sae_model_get_metadata (want, want_keys[i]));

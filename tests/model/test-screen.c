@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
 #include "sample.h"
 #include "screen.h"
@@ -222,7 +223,7 @@ expect_same_rows (const Trial *t, const SaeSparseRows *got,
                ", got %" G_GSIZE_FORMAT " (%s, rule %d, ties %d, %u latents)",
           r, want->offsets[r], got->offsets[r], kind_names[t->kind],
           t->net.sparsity, t->net.ties, t->net.d_sae);
-  g_assert_cmpmem (got->index, 4 * nnz, want->index, 4 * nnz);
+  assert_same_memory (got->index, 4 * nnz, want->index, 4 * nnz);
   expect_same_bits ("values", got->value, want->value, nnz);
 }
 
@@ -362,7 +363,7 @@ test_wide_rows (void)
   float b_enc[3] = {0};
 
   for (guint i = 0; i < G_N_ELEMENTS (widths); i++) {
-    gsize d = widths[i];
+    guint d = widths[i];
     Trial t = {.n_rows = 1, .W_enc = g_new (float, 3 * d)};
     t.x = g_new (float, d);
     for (gsize p = 0; p < 3 * d; p++) {
@@ -465,7 +466,7 @@ test_set_latent (void)
   fresh = sae_screen_new (u.W_enc, t.net.d_in, t.net.d_sae, t.x, 1, NULL);
   for (guint i = 0; i < F; i++)
     sae_screen_set_latent (screen, i, u.W_enc + i * d);
-  g_assert_cmpmem (screen->bytes, F * screen->width, fresh->bytes,
+  assert_same_memory (screen->bytes, F * screen->width, fresh->bytes,
       F * fresh->width);
   expect_same_bits ("scale", screen->scale, fresh->scale, 3 * F);
   sae_screen_free (screen);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Codes of any form, read as compressed rows. */
+#include "../same-memory.h"
 #include "gstsaecodesreader.h"
 
 #include <math.h>
@@ -106,11 +107,11 @@ static void
 expect_example (const GstSaeCodesReader *reader)
 {
   g_assert_cmpuint (reader->n_rows, ==, N);
-  g_assert_cmpmem (reader->offsets, (N + 1) * sizeof (gsize), want_offsets,
+  assert_same_memory (reader->offsets, (N + 1) * sizeof (gsize), want_offsets,
       sizeof want_offsets);
-  g_assert_cmpmem (reader->indices, NNZ * sizeof (guint32), want_indices,
+  assert_same_memory (reader->indices, NNZ * sizeof (guint32), want_indices,
       sizeof want_indices);
-  g_assert_cmpmem (reader->values, NNZ * sizeof (float), want_values,
+  assert_same_memory (reader->values, NNZ * sizeof (float), want_values,
       sizeof want_values);
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
 #include "noise.h"
 #include "sae-enum-types.h"
@@ -49,7 +50,7 @@ expect_pairs (GstBuffer *buffer, const float *x, gsize n)
     const guint32 *want = sae_latents_get_row_indices (latents, r, &n_active);
     const float *want_values =
         sae_latents_get_row_values (latents, r, &n_active);
-    g_assert_cmpmem (index, n_active * 4, want, n_active * 4);
+    assert_same_memory (index, n_active * 4, want, n_active * 4);
     expect_same_bits ("values", value, want_values, n_active);
     for (guint i = n_active; i < K; i++) {
       g_assert_cmpuint (index[i], ==, 0);
@@ -165,7 +166,7 @@ test_half_rows (void)
   for (guint i = 0; i < G_N_ELEMENTS (differences); i++) {
     g_auto (Stream) stream = encoder_new ();
     guint8 bytes[10 * D * 4] = {0};
-    gsize size = 8 * D * 4 + differences[i];
+    gsize size = (gsize) (8 * D * 4 + differences[i]);
     g_autofree gchar *got = g_strdup_printf ("%" G_GSIZE_FORMAT, size);
     if (size % (D * 4) == 0)
       continue;
@@ -332,7 +333,7 @@ test_cuts (void)
     gint more =
         noise_below (&noise, 4) == 0 ? (gint) noise_below (&noise, 3) - 1 : 0;
     GstBuffer *out, *in = cut_randomly (&noise, (guint8 *) x,
-                        MIN (n * D * 4 + more, 12 * D * 4));
+                        (gsize) MIN ((gint) n * D * 4 + more, 12 * D * 4));
     gboolean whole = gst_buffer_get_size (in) % (D * 4) == 0;
     n = (guint) gst_buffer_get_size (in) / (D * 4);
     g_assert_cmpint (stream_push (&stream, in), ==,

@@ -4,6 +4,7 @@
 
 #include <gst/check/gstharness.h>
 
+#include "../same-memory.h"
 #include "../formats/scratch.h"
 #include "rows.h"
 #include "stream.h"
@@ -103,7 +104,7 @@ test_raw (Scratch *scratch, gconstpointer data)
       g_autoptr (GByteArray) want = g_byte_array_new ();
       rows_append (want, types[i].out, 0, 250, WIDTH);
       rows_append (want, types[i].out, 0, 250, WIDTH);
-      g_assert_cmpmem (taken->bytes->data, taken->bytes->len, want->data,
+      assert_same_memory (taken->bytes->data, taken->bytes->len, want->data,
           want->len);
       g_assert_cmpuint (taken->sizes->len, ==, 13);
       g_assert_cmpuint (rows_taken_size (taken, 12), ==, 20);
@@ -230,7 +231,7 @@ test_any_cut (void)
     {
       g_autoptr (GByteArray) want = g_byte_array_new ();
       rows_append (want, "<f4", 0, 23, WIDTH);
-      g_assert_cmpmem (fed.taken->bytes->data, fed.taken->bytes->len,
+      assert_same_memory (fed.taken->bytes->data, fed.taken->bytes->len,
           want->data, want->len);
     }
     feed_clear (&fed);
@@ -283,7 +284,7 @@ test_segments (void)
     {
       g_autoptr (GByteArray) want = g_byte_array_new ();
       rows_append (want, "<f4", first, 23 - first, WIDTH);
-      g_assert_cmpmem (fed.taken->bytes->data, fed.taken->bytes->len,
+      assert_same_memory (fed.taken->bytes->data, fed.taken->bytes->len,
           want->data, want->len);
     }
     if (first < 23)
@@ -353,7 +354,7 @@ test_loop (Scratch *scratch, gconstpointer data)
   g_assert_no_error (error);
   for (guint i = 0; i < 5; i++)
     rows_append (want, "<f4", 0, 23, WIDTH);
-  g_assert_cmpmem (taken->bytes->data, taken->bytes->len, want->data,
+  assert_same_memory (taken->bytes->data, taken->bytes->len, want->data,
       want->len);
   g_assert_cmpuint (taken->sizes->len, ==, 15);
   g_assert_cmpuint (g_array_index (taken->offsets, guint64, 14), ==, 112);
@@ -492,7 +493,7 @@ test_truncated (Scratch *scratch, gconstpointer data)
         g_error ("%s of %d bytes: %d errors, the first: %s", modes[m].name,
             size, n_errors, error->message);
       rows_append (want, "<f4", 0, n_rows, WIDTH);
-      g_assert_cmpmem (taken->bytes->data, taken->bytes->len, want->data,
+      assert_same_memory (taken->bytes->data, taken->bytes->len, want->data,
           want->len);
     }
   }
@@ -657,10 +658,11 @@ seek_about (const Mode *mode, const gchar *path, const gchar *properties,
     g_assert_no_error (error);
     rows_taken_expect (taken, "<f4", (guint64) first,
         (gsize) ((last < 0 ? n_rows : last) - first), WIDTH);
-    g_assert_cmpuint (g_array_index (taken->offsets, guint64, 0), ==, first);
+    g_assert_cmpuint (g_array_index (taken->offsets, guint64, 0), ==,
+        (guint64) first);
     if (format == GST_FORMAT_TIME)
       g_assert_cmpuint (g_array_index (taken->times, GstClockTime, 0), ==,
-          first * unit);
+          (guint64) (first * unit));
   }
   finish (&running);
 }
@@ -835,7 +837,7 @@ test_rate (Scratch *scratch, gconstpointer data)
     rows_taken_expect (taken, "<f4", 0, 23, WIDTH);
     for (guint i = 0; i < taken->times->len; i++)
       g_assert_cmpuint (g_array_index (taken->times, GstClockTime, i), ==,
-          4 * i * GST_SECOND / 3);
+          4 * i * (guint64) GST_SECOND / 3);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <glib/gstdio.h>
 #include <gst/check/gstharness.h>
 
+#include "../same-memory.h"
 #include "../formats/scratch.h"
 #include "rows.h"
 #include "stream.h"
@@ -123,7 +124,7 @@ save_shards (Scratch *scratch)
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
     g_autofree gchar *name = g_strdup_printf ("shard-%05u.npy", i);
-    g_autofree gchar *path = save (scratch, name, "<f4", first, sizes[i]);
+    g_free (save (scratch, name, "<f4", first, sizes[i]));
     first += sizes[i];
   }
 }
@@ -193,7 +194,7 @@ test_many_shards (Scratch *scratch, gconstpointer data)
 
   for (guint i = 0; i < 300; i++) {
     g_autofree gchar *name = g_strdup_printf ("%04u.npy", i);
-    g_autofree gchar *path = save (scratch, name, "<f4", 2 * i, 2);
+    g_free (save (scratch, name, "<f4", 2 * i, 2));
   }
   g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
   fewer = limit;
@@ -266,7 +267,7 @@ test_shuffle (Scratch *scratch, gconstpointer data)
     expect_permutation (rows + 20 * pass, 20);
   g_assert_cmpint (memcmp (rows, rows + 20, 20 * sizeof *rows), !=, 0);
   g_assert_cmpint (memcmp (rows + 20, rows + 40, 20 * sizeof *rows), !=, 0);
-  g_assert_cmpmem (a->data, a->len * 4, same->data, same->len * 4);
+  assert_same_memory (a->data, a->len * 4, same->data, same->len * 4);
   g_assert_cmpint (memcmp (a->data, other->data, a->len * 4), !=, 0);
 }
 
@@ -326,7 +327,8 @@ test_seeks (Scratch *scratch, gconstpointer data)
     g_assert_no_error (error);
     rows_taken_expect (taken, "<f4", (guint64) first,
         (gsize) ((last < 0 ? 20 : last) - first), WIDTH);
-    g_assert_cmpuint (g_array_index (taken->offsets, guint64, 0), ==, first);
+    g_assert_cmpuint (g_array_index (taken->offsets, guint64, 0), ==,
+        (guint64) first);
   }
   finish (&running);
 }
@@ -449,7 +451,7 @@ test_rate (Scratch *scratch, gconstpointer data)
   rows_taken_expect (taken, "<f4", 7, 16, WIDTH);
   for (guint i = 0; i < taken->times->len; i++)
     g_assert_cmpuint (g_array_index (taken->times, GstClockTime, i), ==,
-        (7 + 4 * i) * GST_SECOND / 3);
+        (7 + 4 * i) * (guint64) GST_SECOND / 3);
   finish (&running);
 }
 
@@ -539,7 +541,7 @@ test_errors (Scratch *scratch, gconstpointer data)
 static void
 test_disagreeing_shards (Scratch *scratch, gconstpointer data)
 {
-  g_autofree gchar *a = save (scratch, "a.npy", "<f4", 0, 3);
+  g_free (save (scratch, "a.npy", "<f4", 0, 3));
   g_autofree gchar *b = scratch_path (scratch, "b.npy");
 
   rows_save_npy (b, "<f4", 0, 3, WIDTH + 1);

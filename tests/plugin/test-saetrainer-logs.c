@@ -149,7 +149,8 @@ test_log_is_appended_to (Training *training, gconstpointer data)
   }
   g_remove (path);
   {
-    g_auto (Stream) stream = stream_with (training, "log-location", path);
+    G_GNUC_UNUSED g_auto (Stream) stream =
+        stream_with (training, "log-location", path);
     g_assert_cmpint (g_stat (path, &info), ==, 0);
     g_assert_cmpuint (info.st_mode & 0777, ==, 0640);
   }

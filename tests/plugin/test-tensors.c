@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "../same-memory.h"
 #include "gstsaetensors.h"
 
 #include <string.h>
@@ -262,7 +263,7 @@ test_header (void)
   header.tensor.type = GST_SAE_FLOAT32;
   gst_sae_tensor_parse_dims (&header.tensor, "768:32:4", NULL);
   gst_sae_header_write (&header, bytes);
-  g_assert_cmpmem (bytes, sizeof bytes, golden_header, sizeof golden_header);
+  assert_same_memory (bytes, sizeof bytes, golden_header, sizeof golden_header);
   gst_sae_header_read (&again, bytes, sizeof bytes, &error);
   g_assert_no_error (error);
   g_assert_true (gst_sae_tensor_equal (&header.tensor, &again.tensor));
@@ -428,7 +429,8 @@ check_opened (const GstSaeReader *reader, const GstSaeTensors *tensors,
     /* Half the rows of the caps times @times. */
     g_assert_cmpuint (reader->n_rows[i], ==, n_rows * times / 2);
     g_assert_cmpuint (reader->size[i], ==, size * times / 2);
-    g_assert_cmpmem (reader->data[i], reader->size[i], bytes, size * times / 2);
+    assert_same_memory (reader->data[i], reader->size[i], bytes,
+        size * times / 2);
     g_assert_cmpuint ((guintptr) reader->data[i] %
                           gst_sae_type_size (tensor->type),
         ==, 0);
@@ -660,9 +662,9 @@ test_flexible_any_cut (void)
     g_assert_cmpuint (reader.n_rows[0], ==, 4);
     g_assert_cmpuint (reader.n_rows[1], ==, 4);
     g_assert_cmpuint (reader.n_rows[2], ==, 6);
-    g_assert_cmpmem (reader.data[0], reader.size[0], data, 96);
-    g_assert_cmpmem (reader.data[1], reader.size[1], data, 4);
-    g_assert_cmpmem (reader.data[2], reader.size[2], data, 96);
+    assert_same_memory (reader.data[0], reader.size[0], data, 96);
+    assert_same_memory (reader.data[1], reader.size[1], data, 4);
+    assert_same_memory (reader.data[2], reader.size[2], data, 96);
     g_assert_cmpuint ((guintptr) reader.data[2] % 8, ==, 0);
     gst_sae_reader_close (&reader);
     gst_buffer_unref (buffer);
@@ -744,7 +746,7 @@ test_flexible_hostile (void)
       gsize end = 0;
       for (guint j = 0; j < reader.n_tensors; j++) {
         end += GST_SAE_HEADER_SIZE + reader.size[j];
-        g_assert_cmpmem (reader.data[j], reader.size[j],
+        assert_same_memory (reader.data[j], reader.size[j],
             bytes + end - reader.size[j], reader.size[j]);
       }
       g_assert_cmpuint (end, ==, size);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The file of a checkpoint: whole or refused, whatever happens to it. */
+#include "../same-memory.h"
 #include "checkpoint.h"
 
 #include <errno.h>
@@ -170,8 +171,8 @@ test_same_bytes (Scratch *scratch, gconstpointer data)
   loaded = sae_checkpoint_load (path, NULL);
   save (loaded, path);
   third = bytes_of (path);
-  g_assert_cmpmem (first->data, first->len, second->data, second->len);
-  g_assert_cmpmem (first->data, first->len, third->data, third->len);
+  assert_same_memory (first->data, first->len, second->data, second->len);
+  assert_same_memory (first->data, first->len, third->data, third->len);
 }
 
 /* --- lies that the checksum is right about -------------------------------- */

@@ -121,7 +121,6 @@ train (const Run *run)
 {
   Noise noise = noise_new ();
   g_autoptr (SaeTrainer) trainer = sae_trainer_new (D, D_SAE, 0);
-  g_autoptr (GError) error = NULL;
   Kept kept = {0};
 
   set_options (trainer, "average=0 n-threads=2 normalize=none");

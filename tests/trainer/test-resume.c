@@ -4,6 +4,7 @@
  * bytes as one that was not. */
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
 #include "sae-enum-types.h"
 #include "sample-trainer.h"
@@ -108,7 +109,7 @@ expect_same_end (SaeTrainer *got, SaeTrainer *want)
   g_autoptr (SaeMetrics) want_metrics = metrics_of (want, FALSE);
 
   expect_same_bytes ("weights", got_weights, want_weights);
-  g_assert_cmpmem (got_metrics, sizeof *got_metrics, want_metrics,
+  assert_same_memory (got_metrics, sizeof *got_metrics, want_metrics,
       sizeof *want_metrics);
   g_assert_cmpuint (sae_trainer_get_received (got), ==,
       sae_trainer_get_received (want));
@@ -259,7 +260,7 @@ test_metrics_since_last (Scratch *scratch, gconstpointer data)
   got = metrics_of (resumed, TRUE);
   want = metrics_of (whole, TRUE);
   g_assert_cmpuint (got->rows, ==, STEP_ROWS - 400);
-  g_assert_cmpmem (got, sizeof *got, want, sizeof *want);
+  assert_same_memory (got, sizeof *got, want, sizeof *want);
 }
 
 /* Rows with a NaN count as received, and are not had again. */
@@ -340,7 +341,8 @@ push_controlled (SaeTrainer *trainer, GBytes *x, gsize from, gsize to)
     g_assert_cmpuint (n, >, 0);
     n = MIN (n, to - from);
     if (pending == 0)
-      g_object_set (trainer, "learning-rate", 1e-3 * (1 + from % 70), NULL);
+      g_object_set (trainer, "learning-rate", 1e-3 * (double) (1 + from % 70),
+          NULL);
     push (trainer, x, from, from + n);
     from += n;
   }
