@@ -136,6 +136,17 @@ sae_json_read (const char *text, gsize size, const char *label, GError **error)
   return root;
 }
 
+json_t *
+sae_json_read_value (const char *text)
+{
+  gsize size = strlen (text);
+
+  return check_outline (text, size, "", NULL)
+             ? json_loadb (text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                   NULL)
+             : NULL;
+}
+
 char *
 sae_json_shorten (const char *text)
 {
