@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "expect.h"
+#include "fault.h"
 #include "noise.h"
 #include "sae-enum-types.h"
 #include "stream.h"
@@ -599,6 +600,7 @@ test_renegotiates (void)
     }
     gst_buffer_unref (buffer);
   }
+  fault_report (3, 1000, 1000, 0);
 }
 
 /* --- what is refused ------------------------------------------------------ */
