@@ -258,7 +258,7 @@ find_slope (const gsize *samples, guint n)
 static guint
 count_between_samples (void)
 {
-  return g_test_slow () ? 10000 : 400;
+  return g_test_slow () ? 10000 : 200;
 }
 
 /* Samples of the last half: less than 1 MB for 10⁶ buffers. A short run may be
