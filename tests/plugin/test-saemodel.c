@@ -311,8 +311,8 @@ test_more_than_there_are (Models *models, gconstpointer data)
 static void
 test_too_large (Models *models, gconstpointer data)
 {
-  g_auto (Stream) stream =
-      stream_new ("saeencoder", "dict-size", 1 << 28, NULL);
+  g_auto (Stream) stream = stream_new ("saeencoder", "dict-size", 1 << 28,
+      "max-bytes", G_GUINT64_CONSTANT (0), NULL);
   gsize size = (1 << 20) * sizeof (float);
   gpointer zeros = g_malloc0 (size);
 
