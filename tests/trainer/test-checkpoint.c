@@ -14,6 +14,7 @@
 #include <glib/gstdio.h>
 
 #include "expect.h"
+#include "fault.h"
 #include "faults.h"
 #include "sample-trainer.h"
 #include "scratch.h"
@@ -377,10 +378,12 @@ test_failing_writes (Scratch *scratch, gconstpointer data)
       {FAULT_FSYNC, EIO, SAE_ERROR_WRITE},
       {FAULT_RENAMEAT, EROFS, SAE_ERROR_WRITE},
   };
+  guint tried = 0;
 
   save (old, path);
   for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
-    for (int nth = 1; nth <= (faults[i].call == FAULT_WRITE ? 20 : 1); nth++) {
+    for (int nth = 1; nth <= (faults[i].call == FAULT_WRITE ? 20 : 1);
+         nth++, tried++) {
       g_autoptr (GError) error = NULL;
       g_autoptr (SaeCheckpoint) loaded = NULL;
       fault_set (faults[i].call, nth, 1, faults[i].error_number);
@@ -392,6 +395,7 @@ test_failing_writes (Scratch *scratch, gconstpointer data)
       g_assert_cmpuint (sae_checkpoint_get_rows (loaded), ==, 11);
       g_assert_cmpuint (scratch_count (scratch->path), ==, 1);
     }
+  fault_report (19, tried, tried, 0);
 }
 
 static void
@@ -485,7 +489,7 @@ test_kills (Scratch *scratch, gconstpointer data)
 {
   g_autofree char *path = scratch_path (scratch, "checkpoint");
   g_autoptr (GBytes) x = the_rows (KILL_ROWS, KILL_D);
-  guint n = g_getenv ("SAE_LONG") ? 1000 : 60, moved = 0;
+  guint n = g_test_slow () ? 1000 : 60, moved = 0;
   guint most = 40000; /* µs; about half of them end after a new checkpoint */
   Noise noise = noise_new ();
   guint64 rows = 0;
@@ -513,6 +517,7 @@ test_kills (Scratch *scratch, gconstpointer data)
       moved, (guint) rows);
   g_assert_cmpuint (moved, >, n / 8);
   expect_same_run (path, x, rows);
+  fault_report (17, n, n, 0);
 }
 
 int
