@@ -370,6 +370,8 @@ def run_in_child(function):
 
 @tap.test("/gst_sae/trainer/a-child-of-a-fork-is-told")
 def _():
+    if "asan" in os.environ.get("LD_PRELOAD", ""):
+        raise tap.Skip("the sanitizer's allocator may stay locked in a child")
     x = rows(256)
     done = trained(x).dictionary
     want = done.decode(*done.encode(x))
