@@ -4,6 +4,7 @@
 
 #include "../same-memory.h"
 #include "expect.h"
+#include "fault.h"
 #include "sample.h"
 #include "scratch.h"
 
@@ -136,15 +137,17 @@ check_refused (SaeConfig config, gint code, const char *message)
 static void
 test_contradictions (void)
 {
+  static const guint bad_k[] = {0, D_SAE + 1, 1u << 31, G_MAXUINT};
   SaeConfig good = {.d_in = D_IN, .d_sae = D_SAE, .k = 3}, c;
 
-  c = good, c.k = 0;
-  check_refused (c, SAE_ERROR_SIZE, "top-k: expected 1 to dict-size 10, got 0");
-  c = good, c.k = 11;
-  check_refused (c, SAE_ERROR_SIZE,
-      "top-k: expected 1 to dict-size 10, got 11");
-  c = good, c.k = G_MAXUINT;
-  check_refused (c, SAE_ERROR_SIZE, "got 4294967295");
+  for (guint i = 0; i < G_N_ELEMENTS (bad_k); i++) {
+    g_autofree char *message =
+        g_strdup_printf ("top-k: expected 1 to dict-size %d, got %u", D_SAE,
+            bad_k[i]);
+    c = good, c.k = bad_k[i];
+    check_refused (c, SAE_ERROR_SIZE, message);
+  }
+  fault_report (10, G_N_ELEMENTS (bad_k), G_N_ELEMENTS (bad_k), 0);
   c = good, c.pre_bias = TRUE, c.d_out = 7;
   check_refused (c, SAE_ERROR_SIZE,
       "pre-bias: expected equal input and output sizes, got 6 and 7");

@@ -6,6 +6,7 @@
 
 #include "../same-memory.h"
 #include "expect.h"
+#include "fault.h"
 #include "noise.h"
 #include "sae-enum-types.h"
 #include "stream.h"
@@ -347,6 +348,7 @@ test_cuts (void)
     expect_pairs (out, x, n);
     gst_buffer_unref (out);
   }
+  fault_report (2, n_cuts, n_cuts, 0);
 }
 
 /* --- what else a buffer has ----------------------------------------------- */
@@ -423,6 +425,7 @@ test_nonfinite_fails (void)
     stream_expect_error (&stream, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
         "finite", "row 3", NULL);
   }
+  fault_report (5, G_N_ELEMENTS (bad_values), G_N_ELEMENTS (bad_values), 0);
 }
 
 static void
@@ -446,6 +449,7 @@ test_nonfinite_zeroed (void)
   }
   g_object_get (stream.element, "nonfinite-rows", &n_bad, NULL);
   g_assert_cmpuint (n_bad, ==, 3);
+  fault_report (5, n_bad, n_bad, 0);
 }
 
 /* --- threads and flow ----------------------------------------------------- */

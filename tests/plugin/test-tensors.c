@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "fault.h"
 #include "stream.h"
 
 #define N_CUTS 20000
@@ -474,6 +475,7 @@ test_any_cut (void)
     gst_buffer_unref (buffer);
   }
   gst_sae_reader_clear (&reader);
+  fault_report (2, n, n, 0);
 }
 
 static void
@@ -509,6 +511,7 @@ test_any_size (void)
     gst_buffer_unref (buffer);
   }
   gst_sae_reader_clear (&reader);
+  fault_report (2, n, n, 0);
 }
 
 static void
@@ -593,6 +596,7 @@ static void
 test_unmappable (void)
 {
   static const gsize cuts[] = {80, 7};
+  guint n_refused = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (cuts); i++) {
     g_autofree guint8 *bytes = make_bytes (80);
@@ -616,10 +620,12 @@ test_unmappable (void)
     g_assert_false (gst_sae_reader_open (&reader, buffer, &tensors, &error));
     g_assert_error (error, SAE_ERROR, SAE_ERROR_READ);
     g_clear_error (&error);
+    n_refused += 2;
     gst_mini_object_unlock (GST_MINI_OBJECT_CAST (memory), GST_LOCK_FLAG_WRITE);
     gst_sae_reader_clear (&reader);
     gst_buffer_unref (buffer);
   }
+  fault_report (2, n_refused, n_refused, 0);
 }
 
 /* --- flexible ------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include "../same-memory.h"
 #include "expect.h"
+#include "fault.h"
 #include "sae-enum-types.h"
 #include "sample-trainer.h"
 #include "scratch.h"
@@ -179,6 +180,7 @@ test_every_step (Scratch *scratch, gconstpointer data)
         step % 10 == 0 ? path : NULL); /* not slower than need be */
     expect_same_end (resumed, whole);
   }
+  fault_report (43, STEPS, STEPS, 0);
 }
 
 static int
@@ -212,6 +214,7 @@ test_any_row (Scratch *scratch, gconstpointer data)
         i % 10 == 0 ? path : NULL);
     expect_same_end (resumed, whole);
   }
+  fault_report (43, N_POSITIONS, N_POSITIONS, 0);
 }
 
 /* Stopped again and again: a checkpoint of a resumed run is as good. */
