@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../same-memory.h"
 #include "latent-stats.h"
 
 #define D_SAE 3
@@ -51,10 +52,10 @@ check_again (SaeLatentStats *stats)
 
   g_assert_true (sae_latent_stats_load (&again, folder, D_SAE, &error));
   g_assert_cmpuint (again.n_rows, ==, stats->n_rows);
-  g_assert_cmpmem (again.fired, sizeof (guint64) * D_SAE, stats->fired,
+  assert_same_memory (again.fired, sizeof (guint64) * D_SAE, stats->fired,
       sizeof (guint64) * D_SAE);
   bytes_again = write_stats (&again, &size_again);
-  g_assert_cmpmem (bytes, size, bytes_again, size_again);
+  assert_same_memory (bytes, size, bytes_again, size_again);
   sae_latent_stats_clear (&again);
 }
 
