@@ -154,11 +154,11 @@ ensure_pool (GstSaeFilter *self, const gsize *sizes, GError **error)
 /* A buffer of the pool, its memories cut to @sizes; the pool makes them whole
  * again. */
 static GstFlowReturn
-acquire_sized (GstSaeFilter *self, const gsize *sizes, GstBuffer **buffer)
+acquire_sized (GstSaeFilter *self, const gsize *sizes, GstBuffer **buffer,
+    GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
-  GstFlowReturn flow =
-      gst_buffer_pool_acquire_buffer (priv->pool, buffer, NULL);
+  GstFlowReturn flow = gst_sae_pool_acquire (priv->pool, buffer, error);
 
   if (flow == GST_FLOW_OK)
     for (guint i = 0; i < priv->out.n_tensors; i++)
@@ -247,7 +247,7 @@ acquire_output (GstSaeFilter *self, GstBuffer **outbuf, const gchar **failed,
       !measure_output (&priv->out, priv->nnz, sizes, error) ||
       !check_output (priv, sizes, error) || !ensure_pool (self, sizes, error))
     return GST_FLOW_ERROR;
-  return acquire_sized (self, sizes, outbuf);
+  return acquire_sized (self, sizes, outbuf, error);
 }
 
 /* Caps that follow the opened input, where they tell its rows. */

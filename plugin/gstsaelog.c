@@ -159,16 +159,36 @@ make_line (const gchar *element, const GstStructure *s)
   return text;
 }
 
+/* A file that was deleted or moved away, as rotated logs are, is begun anew. */
+static gboolean
+follow_path (GstSaeLog *log, GError **error)
+{
+  GstSaeLog anew = {NULL, -1, FALSE};
+  struct stat open, there;
+
+  if (fstat (log->fd, &open) == 0 && lstat (log->path, &there) == 0 &&
+      open.st_dev == there.st_dev && open.st_ino == there.st_ino)
+    return TRUE;
+  if (!gst_sae_log_open (&anew, log->path, error))
+    return FALSE;
+  gst_sae_log_close (log);
+  *log = anew;
+  return TRUE;
+}
+
 gboolean
 gst_sae_log_append (GstSaeLog *log, const gchar *element, const GstStructure *s,
     GError **error)
 {
   g_autofree gchar *object = make_line (element, s);
-  g_autofree gchar *line =
-      g_strconcat (log->torn ? "\n" : "", object, "\n", NULL);
-  gsize size = strlen (line);
+  g_autofree gchar *line = NULL;
+  gsize size;
   gssize n;
 
+  if (!follow_path (log, error))
+    return FALSE;
+  line = g_strconcat (log->torn ? "\n" : "", object, "\n", NULL);
+  size = strlen (line);
   do
     n = write (log->fd, line, size);
   while (n < 0 && errno == EINTR);

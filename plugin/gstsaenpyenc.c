@@ -149,11 +149,15 @@ gst_sae_npy_enc_get_property (GObject *object, guint id, GValue *value,
 
 /* --- bytes downstream --- */
 
+/* Caps that are refused come again with each buffer, and are told once. */
 static gboolean
 fail (GstSaeNpyEnc *self, GError *error)
 {
+  if (self->failed)
+    g_error_free (error);
+  else
+    gst_sae_element_post_error (GST_ELEMENT (self), NULL, error);
   self->failed = TRUE;
-  gst_sae_element_post_error (GST_ELEMENT (self), NULL, error);
   return FALSE;
 }
 

@@ -259,6 +259,7 @@ convert_rows (GstSaeParse *self, GstBaseParseFrame *frame, guint n_rows)
   const GstSaeLayout *layout = &self->index.layout;
   gsize size = n_rows * layout->rows.row_size;
   GstBuffer *out = NULL;
+  GError *error = NULL;
   GstFlowReturn flow;
 
   if (layout->dtype != SAE_DTYPE_BFLOAT16 && G_BYTE_ORDER == G_LITTLE_ENDIAN)
@@ -267,9 +268,9 @@ convert_rows (GstSaeParse *self, GstBaseParseFrame *frame, guint n_rows)
     return gst_sae_parse_fail (self,
         g_error_new (SAE_ERROR, SAE_ERROR_NO_SPACE,
             "no memory for buffers of %" G_GSIZE_FORMAT " bytes", size));
-  flow = gst_buffer_pool_acquire_buffer (self->pool, &out, NULL);
+  flow = gst_sae_pool_acquire (self->pool, &out, &error);
   if (flow != GST_FLOW_OK)
-    return flow;
+    return error ? gst_sae_parse_fail (self, error) : flow;
   gst_buffer_set_size (out, (gssize) size);
   if (!convert_elements (layout, frame->buffer, out,
           (gsize) n_rows * layout->rows.width)) {

@@ -16,6 +16,32 @@ struct _GstSaePool {
 
 G_DEFINE_FINAL_TYPE (GstSaePool, gst_sae_pool, GST_TYPE_BUFFER_POOL)
 
+/* GStreamer's own allocator ends the program where there is no memory; what is
+ * asked for here is large. */
+static gboolean
+is_plain (const GstSaePool *self)
+{
+  return self->params.flags == 0 &&
+         (!self->allocator ||
+             g_strcmp0 (self->allocator->mem_type, GST_ALLOCATOR_SYSMEM) == 0);
+}
+
+static GstMemory *
+allocate_plain (const GstAllocationParams *params, gsize size)
+{
+  gsize align = params->align | gst_memory_alignment;
+  gsize whole, offset;
+  guint8 *data;
+
+  if (!g_size_checked_add (&whole, size, params->prefix) ||
+      !g_size_checked_add (&whole, whole, params->padding) ||
+      !g_size_checked_add (&whole, whole, align) ||
+      !(data = g_try_malloc (MAX (whole, 1))))
+    return NULL;
+  offset = (-(gsize) data & align) + params->prefix;
+  return gst_memory_new_wrapped (0, data, whole, offset, size, data, g_free);
+}
+
 static GstFlowReturn
 gst_sae_pool_alloc_buffer (GstBufferPool *pool, GstBuffer **buffer,
     GstBufferPoolAcquireParams *acquire_params)
@@ -24,8 +50,10 @@ gst_sae_pool_alloc_buffer (GstBufferPool *pool, GstBuffer **buffer,
   GstBuffer *made = gst_buffer_new ();
 
   for (guint i = 0; i < self->n_sizes; i++) {
-    GstMemory *memory =
-        gst_allocator_alloc (self->allocator, self->sizes[i], &self->params);
+    GstMemory *memory = is_plain (self)
+                            ? allocate_plain (&self->params, self->sizes[i])
+                            : gst_allocator_alloc (self->allocator,
+                                  self->sizes[i], &self->params);
     if (!memory) {
       gst_buffer_unref (made);
       return GST_FLOW_ERROR;
@@ -101,4 +129,20 @@ gst_sae_pool_new (const gsize *sizes, guint n_sizes, GstAllocator *allocator,
     return GST_BUFFER_POOL (self);
   gst_object_unref (self);
   return NULL;
+}
+
+GstFlowReturn
+gst_sae_pool_acquire (GstBufferPool *pool, GstBuffer **buffer, GError **error)
+{
+  const GstSaePool *self = GST_SAE_POOL (pool);
+  GstFlowReturn flow = gst_buffer_pool_acquire_buffer (pool, buffer, NULL);
+  gsize size = 0;
+
+  if (flow != GST_FLOW_ERROR)
+    return flow;
+  for (guint i = 0; i < self->n_sizes; i++)
+    size += self->sizes[i];
+  g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+      "no memory for a buffer of %" G_GSIZE_FORMAT " bytes", size);
+  return flow;
 }

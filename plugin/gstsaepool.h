@@ -5,6 +5,8 @@
 
 #include <gst/gst.h>
 
+#include "sae-error.h"
+
 G_BEGIN_DECLS
 
 /* An active pool of buffers with @n_sizes memories of those sizes; NULL when
@@ -12,5 +14,9 @@ G_BEGIN_DECLS
  * are still out keep theirs alive. @allocator and @params may be NULL. */
 GstBufferPool *gst_sae_pool_new (const gsize *sizes, guint n_sizes,
     GstAllocator *allocator, const GstAllocationParams *params);
+
+/* A buffer; GST_FLOW_ERROR with @error set where there is no memory. */
+GstFlowReturn
+gst_sae_pool_acquire (GstBufferPool *pool, GstBuffer **buffer, GError **error);
 
 G_END_DECLS

@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "gstsaepermutation.h"
+#include "gstsaepool.h"
 #include "gstsaerows.h"
 #include "gstsaeshardlist.h"
 #include "gstsaeshards.h"
@@ -415,28 +416,39 @@ static gboolean
 gst_sae_src_decide_allocation (GstBaseSrc *src, GstQuery *query)
 {
   GstSaeSrc *self = GST_SAE_SRC (src);
-  GstBufferPool *pool = gst_buffer_pool_new ();
+  gsize size = self->full_rows * self->units.row_size;
   GstAllocator *allocator = NULL;
   GstAllocationParams params;
-  GstStructure *config = gst_buffer_pool_get_config (pool);
-  guint size = (guint) (self->full_rows * self->units.row_size);
-  GstCaps *caps;
+  GstBufferPool *pool;
 
-  gst_query_parse_allocation (query, &caps, NULL);
   gst_allocation_params_init (&params);
   if (gst_query_get_n_allocation_params (query) > 0)
     gst_query_parse_nth_allocation_param (query, 0, &allocator, &params);
   params.align |= MEMORY_ALIGNMENT - 1;
-  gst_buffer_pool_config_set_params (config, caps, size, 0, 0);
-  gst_buffer_pool_config_set_allocator (config, allocator, &params);
+  pool = gst_sae_pool_new (&size, 1, allocator, &params);
   gst_clear_object (&allocator);
-  gst_buffer_pool_set_config (pool, config);
+  if (!pool)
+    return FALSE;
   if (gst_query_get_n_allocation_pools (query) > 0)
-    gst_query_set_nth_allocation_pool (query, 0, pool, size, 0, 0);
+    gst_query_set_nth_allocation_pool (query, 0, pool, (guint) size, 0, 0);
   else
-    gst_query_add_allocation_pool (query, pool, size, 0, 0);
+    gst_query_add_allocation_pool (query, pool, (guint) size, 0, 0);
   gst_object_unref (pool);
   return TRUE;
+}
+
+static GstFlowReturn
+gst_sae_src_alloc (GstBaseSrc *src, guint64 offset, guint size,
+    GstBuffer **buffer)
+{
+  GstFlowReturn flow = GST_BASE_SRC_CLASS (gst_sae_src_parent_class)
+                           ->alloc (src, offset, size, buffer);
+
+  if (flow == GST_FLOW_ERROR)
+    gst_sae_element_post_error (GST_ELEMENT (src), NULL,
+        g_error_new (SAE_ERROR, SAE_ERROR_NO_SPACE,
+            "no memory for a buffer of %u rows", GST_SAE_SRC (src)->full_rows));
+  return flow;
 }
 
 /* Rows up to the end of the segment or of all passes. */
@@ -685,6 +697,7 @@ gst_sae_src_class_init (GstSaeSrcClass *klass)
   src_class->get_caps = gst_sae_src_get_caps;
   src_class->set_caps = gst_sae_src_set_caps;
   src_class->decide_allocation = gst_sae_src_decide_allocation;
+  src_class->alloc = gst_sae_src_alloc;
   src_class->is_seekable = gst_sae_src_is_seekable;
   src_class->do_seek = gst_sae_src_do_seek;
   src_class->query = gst_sae_src_query;

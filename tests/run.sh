@@ -5,12 +5,13 @@ usage() {
 Usage: tests/run.sh [OPTION…]
 
 Runs every test: installs what is missing (Debian), checks the formatting,
-builds, runs the suite, runs it again under the address and undefined behaviour
-sanitizers, and a part of it built for aarch64 under emulation. The last line is
+builds with warnings as errors, runs the suite, runs it again under the address
+and undefined behaviour sanitizers, and what has threads under the thread
+sanitizer, and a part of it built for aarch64 under emulation. The last line is
 "N passed, N failed, N skipped".
 
   --no-install     install nothing, neither packages nor Python modules
-  --no-sanitizers  leave out the build with sanitizers
+  --no-sanitizers  leave out the builds with sanitizers
   --fast           no sanitizers, no aarch64 and none of the slow tests
   --long           all that, then what takes hours: large counts, valgrind,
                    libFuzzer, and each guard of docs/reliability.md taken out
@@ -156,6 +157,30 @@ run_build() { # run_build NAME MESON-SETUP-ARGUMENTS… -- MESON-TEST-ARGUMENTS�
     "${suite_args[@]}" "$@" < /dev/null
 }
 
+# Those tests whose threads meet, and no more is built than they need.
+run_threads() {
+  local folder=$build/tsan log=$build/tsan.log setup=()
+  say "Testing in $folder"
+  rm -f "$folder"/meson-logs/testlog*
+  if [ -e "$folder/build.ninja" ]; then
+    setup=(--reconfigure)
+  fi
+  if ! meson setup "${setup[@]}" --buildtype=debugoptimized \
+    -Db_sanitize=thread -Db_lundef=false -Dintrospection=disabled \
+    -Ddocs=disabled "$folder" > "$log" 2>&1 ||
+    ! meson compile -C "$folder" race tsan-glib >> "$log" 2>&1; then
+    folders+=("$folder")
+    tail -n 60 "$log"
+  elif ! "$folder/tests/reliability/race" locked > /dev/null 2>> "$log" &&
+    grep 'unexpected memory mapping' "$log"; then
+    # An address space laid out too randomly for it (vm.mmap_rnd_bits).
+    count 'threads under ThreadSanitizer: unexpected memory mapping' 77
+  else
+    folders+=("$folder")
+    meson test -C "$folder" --suite threads -t 5 --print-errorlogs < /dev/null
+  fi
+}
+
 # What the tests saw of each fault; a fault of which no test spoke is a failure.
 check_catalogue() {
   say 'What must not hurt (docs/reliability.md)'
@@ -209,6 +234,7 @@ if [ "$sanitizers" = yes ]; then
   # A leak that g-ir-scanner's helper has at exit is not ours to judge.
   ASAN_OPTIONS=detect_leaks=0 run_build sanitized --buildtype=debugoptimized \
     -Db_sanitize=address,undefined -Db_lundef=false -- -t 5
+  run_threads
 fi
 if [ ${#suite_args[@]} -eq 0 ]; then
   check_aarch64

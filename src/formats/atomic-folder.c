@@ -154,11 +154,17 @@ fill_folder (int folder, int old, const char *path, const char *const *ours,
   return sae_place_sync (folder, path, error);
 }
 
-/* The new folder after a failure: what is in it is ours or a second link. */
+/* The new folder after a failure: what is in it is ours or a second link. Ours
+ * go even where no folder can be listed. */
 static void
-remove_folder (SaePlace *place, int folder, const char *name)
+remove_folder (SaePlace *place, int folder, const char *name,
+    const char *const *ours)
 {
-  g_autoptr (GPtrArray) names = list_names (folder);
+  g_autoptr (GPtrArray) names = NULL;
+
+  for (guint i = 0; ours[i] != NULL; i++)
+    unlinkat (folder, ours[i], 0);
+  names = list_names (folder);
   for (guint i = 0; names != NULL && i < names->len; i++)
     unlinkat (folder, names->pdata[i], 0);
   unlinkat (place->parent, name, AT_REMOVEDIR);
@@ -303,7 +309,7 @@ replace_folder (SaePlace *place, int old, const char *const *ours,
     ok = FALSE;
   }
   if (!ok && name != NULL)
-    remove_folder (place, folder, name);
+    remove_folder (place, folder, name, ours);
   if (ok && old >= 0)
     keep_rest (place, old, folder, aside, ours);
   close (folder);

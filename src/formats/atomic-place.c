@@ -121,13 +121,20 @@ sae_place_close (SaePlace *place)
 static int
 make_temporary (SaePlace *place, gboolean folder, const char *name)
 {
+  int fd, saved;
+
   if (!folder)
     return openat (place->parent, name,
         O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
   if (mkdirat (place->parent, name, 0777) != 0)
     return -1;
-  return openat (place->parent, name,
+  fd = openat (place->parent, name,
       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  saved = errno;
+  if (fd < 0) /* such as by too many open files */
+    unlinkat (place->parent, name, AT_REMOVEDIR);
+  errno = saved;
+  return fd;
 }
 
 /* Forked processes begin with the same random numbers; with their numbers in

@@ -123,7 +123,11 @@ sae_json_read (const char *text, gsize size, const char *label, GError **error)
       !check_outline (text, size, label, error))
     return NULL;
   root = json_loadb (text, size, JSON_REJECT_DUPLICATES, &problem);
-  if (root == NULL) {
+  if (root == NULL && problem.text[0] == '\0') {
+    /* jansson has no words for that. */
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+        "%s: no memory to read JSON of %" G_GSIZE_FORMAT " bytes", label, size);
+  } else if (root == NULL) {
     g_autofree char *near = g_utf8_make_valid (problem.text, -1);
     g_autofree char *reason = sae_json_shorten (near);
     g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
@@ -134,6 +138,17 @@ sae_json_read (const char *text, gsize size, const char *label, GError **error)
     g_clear_pointer (&root, json_decref);
   }
   return root;
+}
+
+json_t *
+sae_json_read_value (const char *text)
+{
+  gsize size = strlen (text);
+
+  return check_outline (text, size, "", NULL)
+             ? json_loadb (text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                   NULL)
+             : NULL;
 }
 
 char *
@@ -151,19 +166,40 @@ sae_json_shorten (const char *text)
   return g_string_free (shown, FALSE);
 }
 
+/* No GString, which ends the program where there is no memory. */
+typedef struct {
+  char *bytes;
+  gsize length, room;
+} Text;
+
 static int
-append_text (const char *text, size_t size, void *data)
+append_text (const char *more, size_t size, void *data)
 {
-  g_string_append_len (data, text, (gssize) size);
+  Text *text = data;
+
+  if (size >= text->room - text->length) {
+    gsize room = MAX (2 * text->room, text->length + size + 1);
+    char *bytes = g_try_realloc (text->bytes, room);
+    if (bytes == NULL)
+      return -1;
+    text->bytes = bytes;
+    text->room = room;
+  }
+  memcpy (text->bytes + text->length, more, size);
+  text->length += size;
+  text->bytes[text->length] = '\0';
   return 0;
 }
 
 char *
 sae_json_write (const json_t *value, size_t flags)
 {
-  GString *text = g_string_new (NULL);
-  gboolean ok = json_dump_callback (value, append_text, text, flags) == 0;
-  return g_string_free (text, !ok);
+  Text text = {0};
+
+  if (json_dump_callback (value, append_text, &text, flags) == 0)
+    return text.bytes;
+  g_free (text.bytes);
+  return NULL;
 }
 
 gboolean

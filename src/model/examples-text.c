@@ -6,8 +6,9 @@
 #include "atomic-write.h"
 #include "json-text.h"
 
-/* What is pending before it is written. */
-#define PIECE ((gsize) 1 << 18)
+/* What is pending before it is written: little, as a GString that finds no
+ * memory ends the program. */
+#define PIECE ((gsize) 1 << 14)
 
 void
 sae_text_begin (SaeText *text, int fd, const char *label, GError **error)

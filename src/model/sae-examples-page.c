@@ -77,36 +77,58 @@ end_script (Page *page)
   sae_text_add (&page->text, "</script>\n", -1);
 }
 
-static json_t *
-summary_to_json (SaeExamples *self)
+static void
+add_json (Page *page, const char *before, json_t *value)
 {
-  json_t *object = json_object (), *fired = json_array ();
-  json_t *mean = json_array (), *max = json_array ();
+  sae_text_add (&page->text, before, -1);
+  sae_text_add_json (&page->text, value, DIGITS, TRUE);
+}
 
-  for (guint i = 0; i < self->d_sae; i++) {
-    json_array_append_new (fired, json_integer ((json_int_t) self->n_fired[i]));
-    json_array_append_new (mean, json_real (sae_examples_get_mean (self, i)));
-    json_array_append_new (max, json_real (self->max[i]));
-  }
-  json_object_set_new (object, "rows",
-      json_integer ((json_int_t) self->n_rows));
-  json_object_set_new (object, "context", json_integer (self->context));
-  json_object_set_new (object, "passage", json_integer (self->passage));
-  json_object_set_new (object, "perLatent", json_integer (self->per_latent));
-  json_object_set_new (object, "nonfinite",
-      json_integer ((json_int_t) self->n_nonfinite));
-  json_object_set_new (object, "fired", fired);
-  json_object_set_new (object, "mean", mean);
-  json_object_set_new (object, "max", max);
-  return object;
+/* A number a latent, each by itself: there may be many. */
+static void
+add_numbers (Page *page, const char *before,
+    json_t *(*number) (SaeExamples *self, guint latent))
+{
+  sae_text_add (&page->text, before, -1);
+  for (guint i = 0; i < page->examples->d_sae; i++)
+    add_json (page, i == 0 ? "[" : ",", number (page->examples, i));
+  sae_text_add (&page->text, page->examples->d_sae == 0 ? "[]" : "]", -1);
+}
+
+static json_t *
+fired (SaeExamples *self, guint latent)
+{
+  return json_integer ((json_int_t) self->n_fired[latent]);
+}
+
+static json_t *
+mean (SaeExamples *self, guint latent)
+{
+  return json_real (sae_examples_get_mean (self, latent));
+}
+
+static json_t *
+max (SaeExamples *self, guint latent)
+{
+  return json_real (self->max[latent]);
 }
 
 static void
 add_summary (Page *page)
 {
+  SaeExamples *self = page->examples;
+
   begin_script (page, "summary", "application/json");
-  sae_text_add_json (&page->text, summary_to_json (page->examples), DIGITS,
-      TRUE);
+  add_json (page, "{\"rows\":", json_integer ((json_int_t) self->n_rows));
+  add_json (page, ",\"context\":", json_integer (self->context));
+  add_json (page, ",\"passage\":", json_integer (self->passage));
+  add_json (page, ",\"perLatent\":", json_integer (self->per_latent));
+  add_json (page,
+      ",\"nonfinite\":", json_integer ((json_int_t) self->n_nonfinite));
+  add_numbers (page, ",\"fired\":", fired);
+  add_numbers (page, ",\"mean\":", mean);
+  add_numbers (page, ",\"max\":", max);
+  sae_text_add (&page->text, "}", 1);
   end_script (page);
 }
 
@@ -149,11 +171,10 @@ add_stretches (Page *page, GHashTable *numbers, GPtrArray *words)
 static void
 add_words (Page *page, const GPtrArray *words)
 {
-  json_t *array = json_array ();
-
+  sae_text_add (&page->text, "[", 1);
   for (guint i = 0; i < words->len; i++)
-    json_array_append_new (array, json_string (words->pdata[i]));
-  sae_text_add_json (&page->text, array, DIGITS, TRUE);
+    add_json (page, i == 0 ? "" : ",", json_string (words->pdata[i]));
+  sae_text_add (&page->text, "]", 1);
 }
 
 static void

@@ -10,6 +10,7 @@
 /* More text than this is no list of tokens for a page. */
 #define MAX_FILE_SIZE ((gsize) 1 << 28)
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 struct _SaeTokens {
   gatomicrefcount ref_count;
@@ -73,14 +74,62 @@ sae_tokens_new (const gchar *const *tokens)
   return take_text (g_string_free (text, FALSE), n, NULL);
 }
 
+/* Text may be long, and GLib's own functions end the program where there is no
+ * memory. */
+static char *
+try_text (const char *path, gsize size, GError **error)
+{
+  char *text = g_try_malloc (size + 1);
+
+  if (!text)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE,
+        "%s: no memory for %" G_GSIZE_FORMAT " bytes of tokens", path, size);
+  return text;
+}
+
+/* The next byte of @text that is no UTF-8; its end when there is none. */
+static const char *
+find_invalid (const char *text, const char *end)
+{
+  const char *invalid;
+
+  g_utf8_validate_len (text, (gsize) (end - text), &invalid);
+  return invalid;
+}
+
+/* As g_utf8_make_valid(). */
+static char *
+make_valid (const char *text, gsize size, const char *path, GError **error)
+{
+  const char *end = text + size, *invalid;
+  gsize n_invalid = 0;
+  char *valid, *out;
+
+  for (const char *in = text; (invalid = find_invalid (in, end)) < end;
+       in = invalid + 1)
+    n_invalid++;
+  out = valid = try_text (path, size + 2 * n_invalid, error);
+  if (!valid)
+    return NULL;
+  for (; (invalid = find_invalid (text, end)) < end; text = invalid + 1) {
+    out = mempcpy (out, text, (gsize) (invalid - text));
+    out = mempcpy (out, REPLACEMENT, 3);
+  }
+  out = mempcpy (out, text, (gsize) (end - text));
+  *out = '\0';
+  return valid;
+}
+
 /* @text is one token a line; the last line may lack its end. */
 static SaeTokens *
-split_lines (const char *text, gsize size, GError **error)
+split_lines (const char *text, gsize size, const char *path, GError **error)
 {
-  g_autofree char *valid = g_utf8_make_valid (text, (gssize) size);
-  gsize n = 0, length = strlen (valid);
+  g_autofree char *valid = make_valid (text, size, path, error);
+  gsize n = 0, length = valid ? strlen (valid) : 0;
   char *out = valid;
 
+  if (!valid)
+    return NULL;
   for (const char *in = valid; in < valid + length; n++) {
     const char *end = strchr (in, '\n');
     const char *next = end ? end + 1 : valid + length;
@@ -98,16 +147,15 @@ split_lines (const char *text, gsize size, GError **error)
 static SaeTokens *
 take_array (const json_t *array, const char *path, GError **error)
 {
-  GString *text;
-  gsize i;
+  gsize i, size = 0;
   const json_t *token;
+  char *text, *out;
 
   if (!json_is_array (array)) {
     g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
         "%s: expected a JSON array of strings", path);
     return NULL;
   }
-  text = g_string_new (NULL);
   json_array_foreach (array, i, token)
   {
     if (!json_is_string (token)) {
@@ -115,13 +163,16 @@ take_array (const json_t *array, const char *path, GError **error)
           "%s: expected a JSON array of strings, element %" G_GSIZE_FORMAT
           " is none",
           path, i);
-      g_string_free (text, TRUE);
       return NULL;
     }
-    append_token (text, json_string_value (token));
+    size += json_string_length (token) + 1;
   }
-  return take_text (g_string_free (text, FALSE), json_array_size (array),
-      error);
+  out = text = try_text (path, size, error);
+  if (!text)
+    return NULL;
+  json_array_foreach (array, i, token) out =
+      mempcpy (out, json_string_value (token), json_string_length (token) + 1);
+  return take_text (text, json_array_size (array), error);
 }
 
 /* The reader of JSON, which bounds what hostile text may cost, takes objects
@@ -129,13 +180,18 @@ take_array (const json_t *array, const char *path, GError **error)
 static SaeTokens *
 parse_json (const char *text, gsize size, const char *path, GError **error)
 {
-  GString *object = g_string_new ("{\"tokens\":");
+  static const char begin[] = "{\"tokens\":";
+  gsize length = strlen (begin) + size + 1;
+  g_autofree char *object = try_text (path, length, error);
   json_t *root;
   SaeTokens *tokens = NULL;
 
-  g_string_append_len (object, text, (gssize) size);
-  g_string_append_c (object, '}');
-  root = sae_json_read (object->str, object->len, path, error);
+  if (!object)
+    return NULL;
+  memcpy (object, begin, strlen (begin));
+  memcpy (object + strlen (begin), text, size);
+  memcpy (object + length - 1, "}", 2);
+  root = sae_json_read (object, length, path, error);
   /* Text that closes the array may go on with members of its own. */
   if (root)
     tokens = take_array (json_object_size (root) == 1
@@ -143,7 +199,6 @@ parse_json (const char *text, gsize size, const char *path, GError **error)
                              : NULL,
         path, error);
   json_decref (root);
-  g_string_free (object, TRUE);
   return tokens;
 }
 
@@ -163,7 +218,7 @@ load (const gchar *path, GError **error)
   }
   return g_str_has_suffix (path, ".json")
              ? parse_json (text, size, path, error)
-             : split_lines (size ? text : "", size, error);
+             : split_lines (size ? text : "", size, path, error);
 }
 
 /**

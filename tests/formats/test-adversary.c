@@ -13,10 +13,14 @@
 #include <glib/gstdio.h>
 
 #include "atomic-write.h"
+#include "fault.h"
 #include "scratch.h"
 
 static const char precious[] = "not to be touched";
 static const char text[] = "ours";
+
+/* A write makes about as many. */
+#define MOST_CALLS 30
 
 /* --- the adversary ---------------------------------------------------------
  */
@@ -27,7 +31,7 @@ static struct {
   const char *folder, *target, *victim;
   Thing thing;
   gboolean at_temporaries; /* or else at the target */
-  guint calls, strikes_at;
+  guint calls, strikes_at, and_at;
 } adversary;
 
 static void
@@ -65,7 +69,8 @@ plant_at_temporaries (void)
 static void
 strike (void)
 {
-  if (!adversary.folder || ++adversary.calls != adversary.strikes_at)
+  if (!adversary.folder || (++adversary.calls != adversary.strikes_at &&
+                               adversary.calls != adversary.and_at))
     return;
   if (adversary.at_temporaries)
     plant_at_temporaries ();
@@ -104,9 +109,17 @@ __wrap_openat64 (int at, const char *name, int flags, mode_t mode)
   return __real_openat64 (at, name, flags, mode);
 }
 
+/* Real ones take their time. */
+int __wrap_fsync (int fd);
+int
+__wrap_fsync (int fd)
+{
+  strike ();
+  return 0;
+}
+
 WRAP (int, mkdirat, (int at, const char *name, mode_t mode), (at, name, mode))
 WRAP (int, fchmod, (int fd, mode_t mode), (fd, mode))
-WRAP (int, fsync, (int fd), (fd))
 WRAP (ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
 WRAP (int, linkat,
     (int from, const char *name, int to, const char *as, int flags),
@@ -150,10 +163,11 @@ expect_untouched (const char *victim_folder, const char *victim)
   g_assert_cmpuint (scratch_count (victim_folder), ==, 1);
 }
 
-/* One write, struck at its @call'th call; FALSE where it has no such call. */
+/* One write, struck at its @call'th call and another one; FALSE where it has no
+ * such call. */
 static gboolean
 write_once (Scratch *scratch, gboolean (*write) (const char *path),
-    const char *victim, guint call)
+    const char *victim, guint call, guint and_call)
 {
   g_autofree char *folder = scratch_path (scratch, "folder");
   g_autofree char *target = g_build_filename (folder, "target", NULL);
@@ -165,6 +179,7 @@ write_once (Scratch *scratch, gboolean (*write) (const char *path),
   adversary.victim = victim;
   adversary.calls = 0;
   adversary.strikes_at = call;
+  adversary.and_at = and_call;
   (void) write (target);
   adversary.folder = NULL;
   scratch_remove (folder);
@@ -186,13 +201,21 @@ write_against_the_adversary (Scratch *scratch,
     for (Thing thing = LINK; thing < N_THINGS; thing++) {
       adversary.thing = thing;
       adversary.at_temporaries = temporaries;
-      for (guint call = 1;
-           write_once (scratch, write, link_to_folder ? outside : victim, call);
+      for (guint call = 1; write_once (scratch, write,
+               link_to_folder ? outside : victim, call, 0);
            call++, tried++)
         expect_untouched (outside, victim);
     }
   g_assert_cmpuint (tried, >, 8 * 5);
-  g_test_message ("fault 22: tried %u, survived %u, lost 0", tried, tried);
+  for (guint n = g_test_slow () ? 5000 : 500; n > 0; n--, tried++) {
+    adversary.thing = (Thing) g_test_rand_int_range (0, N_THINGS);
+    adversary.at_temporaries = g_test_rand_bit ();
+    write_once (scratch, write, link_to_folder ? outside : victim,
+        (guint) g_test_rand_int_range (1, MOST_CALLS),
+        (guint) g_test_rand_int_range (1, MOST_CALLS));
+    expect_untouched (outside, victim);
+  }
+  fault_report (22, tried, tried, 0);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include <glib/gstdio.h>
 
 #include "atomic-write.h"
+#include "fault.h"
 #include "faults.h"
 #include "scratch.h"
 
@@ -207,12 +208,13 @@ test_keeps_permissions (Scratch *scratch, gconstpointer data)
 
 /* Fails the nth call of each kind, n counting up until nothing fails any
  * more. What stands is the old folder after a failure, the new one after a
- * success, and the notes are there in any case. */
-static void
+ * success, and the notes are there in any case. How many failed. */
+static guint
 check_nth_call (const char *path, FaultCall call, int error_number)
 {
   g_autofree char *notes = g_build_filename (path, "notes", NULL);
   gboolean failed = TRUE;
+  guint tried = 0;
 
   for (int nth = 1; failed; nth++) {
     GError *error = NULL;
@@ -225,23 +227,27 @@ check_nth_call (const char *path, FaultCall call, int error_number)
     scratch_assert_text (notes, "mine");
     g_assert_cmpuint (scratch_count (path), ==, 3);
     g_assert_cmpint (nth, <, 50);
+    tried += failed;
     if (failed)
       scratch_assert_error (&error,
           error_number == ENOSPC ? SAE_ERROR_NO_SPACE : SAE_ERROR_WRITE, path);
   }
+  return tried;
 }
 
 static void
 test_failing_calls_leave_the_old_folder (Scratch *scratch, gconstpointer data)
 {
   g_autofree char *path = scratch_path (scratch, "out");
+  guint tried = 0;
 
-  check_nth_call (path, FAULT_WRITE, EIO);
-  check_nth_call (path, FAULT_WRITE, ENOSPC);
-  check_nth_call (path, FAULT_FSYNC, EIO);
-  check_nth_call (path, FAULT_RENAMEAT2, EIO);
-  check_nth_call (path, FAULT_LINKAT, EIO);
+  tried += check_nth_call (path, FAULT_WRITE, EIO);
+  tried += check_nth_call (path, FAULT_WRITE, ENOSPC);
+  tried += check_nth_call (path, FAULT_FSYNC, EIO);
+  tried += check_nth_call (path, FAULT_RENAMEAT2, EIO);
+  tried += check_nth_call (path, FAULT_LINKAT, EIO);
   g_assert_cmpuint (scratch_count (scratch->path), ==, 1);
+  fault_report (19, tried, tried, 0);
 }
 
 static void
@@ -300,10 +306,11 @@ test_killed_writer_leaves_a_whole_folder (Scratch *scratch, gconstpointer data)
   g_autofree char *path = scratch_path (scratch, "out");
   g_autofree char *config = scratch_path (scratch, "out/config");
   g_autofree char *notes = scratch_path (scratch, "out/notes");
+  guint n = g_test_slow () ? 1000 : 40;
 
   g_assert_true (save (path, "before", NULL));
   scratch_write_text (notes, "mine");
-  for (guint i = 0; i < 40; i++) {
+  for (guint i = 0; i < n; i++) {
     g_autofree char *text = NULL;
     pid_t child = fork ();
     if (child == 0)
@@ -315,6 +322,7 @@ test_killed_writer_leaves_a_whole_folder (Scratch *scratch, gconstpointer data)
     assert_holds (path, text);
     scratch_assert_text (notes, "mine");
   }
+  fault_report (17, n, n, 0);
 }
 
 typedef struct {
@@ -344,19 +352,21 @@ test_nothing_is_written_through_a_link (Scratch *scratch, gconstpointer data)
   Adversary adversary = {scratch_path (scratch, "out"),
       scratch_path (scratch, "outside"), 0};
   g_autofree char *letter = NULL;
+  guint n = g_test_slow () ? 10000 : 300;
   GThread *thread;
 
   g_assert_true (save (adversary.outside, "theirs", NULL));
   letter = add_item (adversary.outside, "letter", "dear");
   g_assert_true (save (adversary.path, "old", NULL));
   thread = g_thread_new ("adversary", swap_for_link, &adversary);
-  for (guint i = 0; i < 300; i++)
+  for (guint i = 0; i < n; i++)
     save (adversary.path, "new", NULL);
   g_atomic_int_set (&adversary.stop, 1);
   g_thread_join (thread);
   assert_holds (adversary.outside, "theirs");
   scratch_assert_text (letter, "dear");
   g_assert_cmpuint (scratch_count (adversary.outside), ==, 3);
+  fault_report (22, n, n, 0);
   g_free (adversary.path);
   g_free (adversary.outside);
 }

@@ -6,6 +6,7 @@
 
 #include "../same-memory.h"
 #include "expect.h"
+#include "fault.h"
 #include "noise.h"
 #include "sae-enum-types.h"
 #include "stream.h"
@@ -600,6 +601,7 @@ test_renegotiates (void)
     }
     gst_buffer_unref (buffer);
   }
+  fault_report (3, 1000, 1000, 0);
 }
 
 /* --- what is refused ------------------------------------------------------ */

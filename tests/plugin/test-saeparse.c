@@ -6,6 +6,7 @@
 
 #include "../same-memory.h"
 #include "../formats/scratch.h"
+#include "fault.h"
 #include "rows.h"
 #include "stream.h"
 
@@ -118,6 +119,7 @@ test_raw (Scratch *scratch, gconstpointer data)
 static void
 test_every_remainder (Scratch *scratch, gconstpointer data)
 {
+  guint n_runs = 0;
   g_autofree gchar *path = scratch_path (scratch, "a.npy");
 
   for (guint n = 0; n <= 9; n++) {
@@ -130,9 +132,11 @@ test_every_remainder (Scratch *scratch, gconstpointer data)
         rows_taken_expect (taken, "<f4", 0, n, WIDTH);
         g_assert_cmpuint (taken->sizes->len, ==,
             (n + per_buffer - 1) / per_buffer);
+        n_runs++;
       }
     }
   }
+  fault_report (13, n_runs, n_runs, 0);
 }
 
 static void
@@ -697,6 +701,8 @@ test_flush_storm (Scratch *scratch, gconstpointer data)
 {
   g_autofree gchar *path = scratch_path (scratch, "a.npy");
 
+  guint n = g_test_slow () ? 10000 : 500;
+
   rows_save_npy (path, "<f4", 0, 2000, WIDTH);
   for (guint m = 0; m < 3; m++) {
     Running running = start (&modes[m], path, "rows-per-buffer=8");
@@ -704,14 +710,15 @@ test_flush_storm (Scratch *scratch, gconstpointer data)
     GError *error = NULL;
 
     gst_element_set_state (running.pipeline, GST_STATE_PLAYING);
-    for (guint i = 0; i < 500; i++)
+    for (guint i = 0; i < n; i++)
       g_assert_true (gst_element_seek_simple (running.pipeline,
           GST_FORMAT_DEFAULT, GST_SEEK_FLAG_FLUSH,
-          i == 499 ? 1001 : g_test_rand_int_range (0, 2000)));
+          i == n - 1 ? 1001 : g_test_rand_int_range (0, 2000)));
     taken = rows_collect (running.pipeline, ROW, &error);
     g_assert_no_error (error);
     rows_taken_expect (taken, "<f4", 1001, 999, WIDTH);
     finish (&running);
+    fault_report (12, n, n, 0);
   }
 }
 
@@ -879,8 +886,10 @@ test_null_while_blocked (Scratch *scratch, gconstpointer data)
 {
   g_autofree gchar *path = scratch_path (scratch, "a.npy");
 
+  guint n = g_test_slow () ? 1000 : 60;
+
   rows_save_npy (path, "<f4", 0, 230, WIDTH);
-  for (guint i = 0; i < 60; i++) {
+  for (guint i = 0; i < n; i++) {
     g_autofree gchar *description =
         describe (&modes[i % 3], path, "rows-per-buffer=4");
     GstElement *pipeline = gst_parse_launch (description, NULL);
@@ -898,6 +907,7 @@ test_null_while_blocked (Scratch *scratch, gconstpointer data)
     gst_object_unref (parse);
     gst_object_unref (pipeline);
   }
+  fault_report (15, n, n, 0);
 }
 
 int

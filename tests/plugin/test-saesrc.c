@@ -9,6 +9,7 @@
 
 #include "../same-memory.h"
 #include "../formats/scratch.h"
+#include "fault.h"
 #include "rows.h"
 #include "stream.h"
 
@@ -83,6 +84,8 @@ test_file (Scratch *scratch, gconstpointer data)
 static void
 test_every_remainder (Scratch *scratch, gconstpointer data)
 {
+  guint n_runs = 0;
+
   for (guint n = 0; n <= 17; n++) {
     g_autofree gchar *path = save (scratch, "a.npy", "<f4", 0, n);
     for (guint per_buffer = 1; per_buffer <= 9; per_buffer++) {
@@ -97,8 +100,10 @@ test_every_remainder (Scratch *scratch, gconstpointer data)
       for (guint i = 0; i + 1 < taken->sizes->len; i++)
         g_assert_cmpuint (rows_taken_size (taken, i), ==,
             MIN (per_buffer, total));
+      n_runs++;
     }
   }
+  fault_report (13, n_runs, n_runs, 0);
 }
 
 static void
@@ -340,17 +345,19 @@ test_flush_storm (Scratch *scratch, gconstpointer data)
   g_autofree gchar *path = save (scratch, "a.npy", "<f4", 0, 2000);
   Running running = start (path, "rows-per-buffer=8");
   g_autoptr (RowsTaken) taken = NULL;
+  guint n = g_test_slow () ? 10000 : 2000;
   GError *error = NULL;
 
   gst_element_set_state (running.pipeline, GST_STATE_PLAYING);
-  for (guint i = 0; i < 2000; i++)
+  for (guint i = 0; i < n; i++)
     g_assert_true (gst_element_seek_simple (running.pipeline,
         GST_FORMAT_DEFAULT, GST_SEEK_FLAG_FLUSH,
-        i == 1999 ? 1001 : g_test_rand_int_range (0, 2000)));
+        i == n - 1 ? 1001 : g_test_rand_int_range (0, 2000)));
   taken = rows_collect (running.pipeline, ROW, &error);
   g_assert_no_error (error);
   rows_taken_expect (taken, "<f4", 1001, 999, WIDTH);
   finish (&running);
+  fault_report (12, n, n, 0);
 }
 
 static void
@@ -616,8 +623,9 @@ static void
 test_null_while_blocked (Scratch *scratch, gconstpointer data)
 {
   g_autofree gchar *path = save (scratch, "a.npy", "<f4", 0, 100);
+  guint n = g_test_slow () ? 1000 : 100;
 
-  for (guint i = 0; i < 100; i++) {
+  for (guint i = 0; i < n; i++) {
     g_autofree gchar *description = describe (path, "epochs=1000");
     GstElement *pipeline = gst_parse_launch (description, NULL);
     GstElement *src = gst_bin_get_by_name (GST_BIN (pipeline), "src");
@@ -634,6 +642,7 @@ test_null_while_blocked (Scratch *scratch, gconstpointer data)
     gst_object_unref (src);
     gst_object_unref (pipeline);
   }
+  fault_report (15, n, n, 0);
 }
 
 /* --- negotiation ---------------------------------------------------------- */

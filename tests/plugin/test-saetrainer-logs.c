@@ -157,6 +157,30 @@ test_log_is_appended_to (Training *training, gconstpointer data)
   umask (mask);
 }
 
+/* Rotated, and deleted: the next line begins a file anew. */
+static void
+test_log_that_is_moved (Training *training, gconstpointer data)
+{
+  g_autofree gchar *path = path_in (training, "log.jsonl");
+  g_autofree gchar *moved = path_in (training, "log.jsonl.1");
+  g_auto (Stream) stream = stream_with (training, "log-location", path);
+  g_autoptr (GPtrArray) before = NULL;
+  g_autoptr (GPtrArray) after = NULL;
+
+  push_rows (&stream, 1, 20);
+  push_rows (&stream, 2, 20);
+  g_assert_cmpint (g_rename (path, moved), ==, 0);
+  push_rows (&stream, 3, 20);
+  g_assert_cmpint (g_remove (path), ==, 0);
+  for (guint i = 4; i < 7; i++)
+    push_rows (&stream, i, 20);
+  before = read_log (moved);
+  after = read_log (path);
+  g_assert_cmpuint (before->len, >, 0);
+  g_assert_cmpuint (after->len, ==, 3);
+  g_assert_null (stream_pop (&stream, GST_MESSAGE_WARNING));
+}
+
 static void
 expect_refused (Training *training, const gchar *property, const gchar *path,
     const gchar *named, const gchar *part)
@@ -307,6 +331,7 @@ test_failures_are_said_once (Training *training, gconstpointer data)
     limit_file_size (RLIM_INFINITY);
     g_assert_cmpuint (count_warnings (&stream, folder), ==, 1);
     stream_expect_no_error (&stream);
+    stream_clear (&stream); /* with a last line */
     g_remove (path);
   }
 }
@@ -458,6 +483,7 @@ main (int argc, char **argv)
 #define ADD(name, test) training_add ("/saetrainer/logs/" name, test)
   ADD ("log-has-the-messages", test_log_has_the_messages);
   ADD ("log-is-appended-to", test_log_is_appended_to);
+  ADD ("log-that-is-moved", test_log_that_is_moved);
   ADD ("wrong-paths-fail-at-start", test_wrong_paths_fail_at_start);
   ADD ("other-files-are-refused", test_other_files_are_refused);
   ADD ("log-that-fails", test_log_that_fails);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define D_IN 4
-#define D_SAE 8
+#define D_IN 20
+#define D_SAE 40
 
 static GBytes *
 make_rows (guint seed)

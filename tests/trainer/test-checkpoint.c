@@ -14,6 +14,7 @@
 #include <glib/gstdio.h>
 
 #include "expect.h"
+#include "fault.h"
 #include "faults.h"
 #include "sample-trainer.h"
 #include "scratch.h"
@@ -327,6 +328,38 @@ test_huge_sizes (Scratch *scratch, gconstpointer data)
   scratch_assert_error (&error, SAE_ERROR_SIZE, "W_enc");
 }
 
+/* Half the latents of twice the width are as many weights, but W_skip, which is
+ * as wide as it is long, would be four times what the file has. */
+static void
+test_huge_skip (Scratch *scratch, gconstpointer data)
+{
+  g_autofree char *path = scratch_path (scratch, "checkpoint");
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (40, 10, 2);
+  g_autoptr (SaeTrainer) other = sae_trainer_new (0, 0, 0);
+  g_autoptr (GBytes) x = the_rows (8, 40), file = NULL;
+  g_autoptr (SaeCheckpoint) checkpoint = NULL, loaded = NULL;
+  g_autoptr (GByteArray) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+
+  set_options (trainer, "skip-connection=true");
+  push_all (trainer, x);
+  checkpoint = sae_trainer_checkpoint (trainer, &error);
+  g_assert_no_error (error);
+  save (checkpoint, path);
+  bytes = bytes_of (path);
+  replace (bytes, "dict-size\\\":\\\"10\\\"", "dict-size\\\":\\\"05\\\"");
+  replace (bytes, "input-size\\\":\\\"40\\\"", "input-size\\\":\\\"80\\\"");
+  replace (bytes, "output-size\\\":\\\"40\\\"", "output-size\\\":\\\"80\\\"");
+  file = g_bytes_new (bytes->data, bytes->len);
+  loaded = sae_checkpoint_load_bytes (file, path, FALSE, &error);
+  g_assert_no_error (error);
+  set_options (other, "skip-connection=true");
+  g_assert_false (
+      sae_trainer_resume (other, loaded, SAE_RESUME_CONTINUE, &error));
+  scratch_assert_error (&error, SAE_ERROR_SIZE,
+      "'W_skip': expected [80, 80], file has 6400 bytes");
+}
+
 /* --- writing -------------------------------------------------------------- */
 
 static void
@@ -345,10 +378,12 @@ test_failing_writes (Scratch *scratch, gconstpointer data)
       {FAULT_FSYNC, EIO, SAE_ERROR_WRITE},
       {FAULT_RENAMEAT, EROFS, SAE_ERROR_WRITE},
   };
+  guint tried = 0;
 
   save (old, path);
   for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
-    for (int nth = 1; nth <= (faults[i].call == FAULT_WRITE ? 20 : 1); nth++) {
+    for (int nth = 1; nth <= (faults[i].call == FAULT_WRITE ? 20 : 1);
+         nth++, tried++) {
       g_autoptr (GError) error = NULL;
       g_autoptr (SaeCheckpoint) loaded = NULL;
       fault_set (faults[i].call, nth, 1, faults[i].error_number);
@@ -360,6 +395,7 @@ test_failing_writes (Scratch *scratch, gconstpointer data)
       g_assert_cmpuint (sae_checkpoint_get_rows (loaded), ==, 11);
       g_assert_cmpuint (scratch_count (scratch->path), ==, 1);
     }
+  fault_report (19, tried, tried, 0);
 }
 
 static void
@@ -453,7 +489,7 @@ test_kills (Scratch *scratch, gconstpointer data)
 {
   g_autofree char *path = scratch_path (scratch, "checkpoint");
   g_autoptr (GBytes) x = the_rows (KILL_ROWS, KILL_D);
-  guint n = g_getenv ("SAE_LONG") ? 1000 : 60, moved = 0;
+  guint n = g_test_slow () ? 1000 : 60, moved = 0;
   guint most = 40000; /* µs; about half of them end after a new checkpoint */
   Noise noise = noise_new ();
   guint64 rows = 0;
@@ -481,6 +517,7 @@ test_kills (Scratch *scratch, gconstpointer data)
       moved, (guint) rows);
   g_assert_cmpuint (moved, >, n / 8);
   expect_same_run (path, x, rows);
+  fault_report (17, n, n, 0);
 }
 
 int
@@ -495,6 +532,7 @@ main (int argc, char **argv)
   ADD ("lying-tensors-are-refused", test_lies);
   ADD ("lying-headers-are-refused", test_lies_of_the_header);
   ADD ("huge-sizes-are-refused", test_huge_sizes);
+  ADD ("huge-skip-is-refused", test_huge_skip);
   ADD ("failing-writes-leave-the-old-file", test_failing_writes);
   ADD ("short-and-interrupted-writes-go-on", test_interrupted_writes);
   ADD ("kills-leave-a-whole-file", test_kills);

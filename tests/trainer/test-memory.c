@@ -7,6 +7,7 @@
 
 #include "expect.h"
 #include "fail-allocations.h"
+#include "fault.h"
 #include "sae-trainer.h"
 #include "sample.h"
 #include "scratch.h"
@@ -41,8 +42,8 @@ fail_each (Attempt attempt, gpointer data)
       g_assert_no_error (error);
     g_assert_true (ok || failed);
   }
-  g_test_message ("%u large allocations", nth - 2);
   g_assert_cmpuint (nth, >, 2);
+  fault_report (9, nth - 2, nth - 2, 0);
 }
 
 /* A model that is wide, or that has many latents. */
