@@ -188,6 +188,8 @@ write("safetensors", "nan", safetensors(
     {"a": tensor("F32", [1], 0, 4)}, 0, b"\0\0\xc0\x7f"))
 write("safetensors", "overlap", safetensors(
     {"a": tensor("U8", [2], 0, 2), "b": tensor("U8", [2], 1, 3)}, 3))
+write("safetensors", "overlap-of-a-hole", safetensors(
+    {"a": tensor("U8", [2], 0, 2), "b": tensor("U8", [2], 1, 3)}, 4))
 write("safetensors", "huge", safetensors(
     {"a": tensor("F32", [2**32, 2**32], 0, 2**62)}, 0))
 
