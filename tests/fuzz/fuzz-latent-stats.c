@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../same-memory.h"
 #include "latent-stats.h"
 
 #define D_SAE 3

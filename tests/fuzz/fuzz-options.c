@@ -6,6 +6,7 @@
 #include "../same-memory.h"
 #include "fuzz.h"
 
+#include "../same-memory.h"
 #include "options-text.h"
 #include "prefixes.h"
 #include "sae-trainer.h"

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "../same-memory.h"
 #include "buffers.h"
 #include "gstsaeparse.h"
 #include "npy.h"
@@ -235,7 +236,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   assert_same_memory (whole.bytes->data, whole.bytes->len, cut.bytes->data,
       cut.bytes->len);
   g_assert_cmpstr (whole.error, ==, cut.error);
-  fuzz_n_accepted += whole.error == NULL;
+  fuzz_n_accepted += whole.error == NULL ? 1 : 0;
   if (whole.error == NULL) {
     GByteArray *expected = make_expected (&properties, data, size);
     assert_same_memory (whole.bytes->data, whole.bytes->len, expected->data,
