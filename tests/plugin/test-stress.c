@@ -410,7 +410,7 @@ test_soak_live (void)
   GError *error = NULL;
 
   stream.element = gst_parse_bin_from_description (
-      "saetrainer model-name=m dict-size=64 top-k=4 batch-size=16 "
+      "saetrainer model-name=m dict-size=64 top-k=4 batch-size=64 "
       "publish-interval=160 stats-interval=0 ! saeencoder model-name=m ! "
       "saedecoder model-name=m",
       TRUE, &error);

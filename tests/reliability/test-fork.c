@@ -27,12 +27,14 @@ make_rows (void)
   return g_bytes_new_take (x, BATCH * D * sizeof *x);
 }
 
+/* Dense rules multiply by a library that has threads of its own. */
 static SaeTrainer *
-make_trainer (void)
+make_trainer (SaeSparsity sparsity)
 {
   SaeTrainer *trainer = sae_trainer_new (D, F, 4);
 
-  g_object_set (trainer, "n-threads", 3, "batch-size", BATCH, NULL);
+  g_object_set (trainer, "n-threads", 3, "batch-size", BATCH, "sparsity",
+      sparsity, NULL);
   return trainer;
 }
 
@@ -60,9 +62,9 @@ forward (SaeTrainer *trainer, GBytes *x)
 }
 
 static GBytes *
-train_without_fork (GBytes *x)
+train_without_fork (SaeSparsity sparsity, GBytes *x)
 {
-  g_autoptr (SaeTrainer) trainer = make_trainer ();
+  g_autoptr (SaeTrainer) trainer = make_trainer (sparsity);
 
   for (guint i = 0; i < N_STEPS; i++)
     step (trainer, x);
@@ -106,14 +108,15 @@ train_in_child (SaeTrainer *trainer, GBytes *x, GBytes *want)
 
 /* Threads of the parent are not in the child. */
 static void
-test_child_goes_on (void)
+test_child_goes_on (gconstpointer data)
 {
+  SaeSparsity sparsity = GPOINTER_TO_INT (data);
   g_autoptr (GBytes) x = make_rows ();
-  g_autoptr (GBytes) want = train_without_fork (x);
+  g_autoptr (GBytes) want = train_without_fork (sparsity, x);
   guint survived = 0;
 
   for (guint i = 0; i < N_TIMES; i++) {
-    g_autoptr (SaeTrainer) trainer = make_trainer ();
+    g_autoptr (SaeTrainer) trainer = make_trainer (sparsity);
     step (trainer, x);
     survived += train_in_child (trainer, x, want) ? 1 : 0;
     if (i % 10 == 0) { /* and the parent has its own still */
@@ -136,7 +139,7 @@ test_child_frees (void)
   guint survived = 0;
 
   for (guint i = 0; i < N_TIMES; i++) {
-    g_autoptr (SaeTrainer) trainer = make_trainer ();
+    g_autoptr (SaeTrainer) trainer = make_trainer (SAE_SPARSITY_TOP_K);
     pid_t child;
     step (trainer, x);
     child = fork ();
@@ -155,7 +158,10 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/reliability/fork/child-goes-on", test_child_goes_on);
+  g_test_add_data_func ("/reliability/fork/child-goes-on/top-k",
+      GINT_TO_POINTER (SAE_SPARSITY_TOP_K), test_child_goes_on);
+  g_test_add_data_func ("/reliability/fork/child-goes-on/l1",
+      GINT_TO_POINTER (SAE_SPARSITY_L1), test_child_goes_on);
   g_test_add_func ("/reliability/fork/child-frees", test_child_frees);
   return g_test_run ();
 }
