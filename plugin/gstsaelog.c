@@ -159,16 +159,35 @@ make_line (const gchar *element, const GstStructure *s)
   return text;
 }
 
+/* Somebody cleans up, or moves on with a new file. */
+static gboolean
+reopen_if_deleted (GstSaeLog *log, GError **error)
+{
+  GstSaeLog again = {.fd = -1};
+  struct stat info;
+
+  if (fstat (log->fd, &info) != 0 || info.st_nlink > 0)
+    return TRUE;
+  if (!gst_sae_log_open (&again, log->path, error))
+    return FALSE;
+  gst_sae_log_close (log);
+  *log = again;
+  return TRUE;
+}
+
 gboolean
 gst_sae_log_append (GstSaeLog *log, const gchar *element, const GstStructure *s,
     GError **error)
 {
   g_autofree gchar *object = make_line (element, s);
-  g_autofree gchar *line =
-      g_strconcat (log->torn ? "\n" : "", object, "\n", NULL);
-  gsize size = strlen (line);
+  g_autofree gchar *line = NULL;
+  gsize size;
   gssize n;
 
+  if (!reopen_if_deleted (log, error))
+    return FALSE;
+  line = g_strconcat (log->torn ? "\n" : "", object, "\n", NULL);
+  size = strlen (line);
   do
     n = write (log->fd, line, size);
   while (n < 0 && errno == EINTR);

@@ -293,8 +293,10 @@ test_failures_are_said_once (Training *training, gconstpointer data)
 
   g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
   for (guint kind = 0; kind < 2; kind++) {
-    g_auto (Stream) stream = stream_with (training,
-        kind ? "metrics-location" : "log-location", path);
+    g_auto (Stream) stream = {NULL};
+    g_remove (path); /* a log is none of the others */
+    stream = stream_with (training, kind ? "metrics-location" : "log-location",
+        path);
     if (kind) {
       g_assert_cmpint (g_remove (path), ==, 0);
       g_assert_cmpint (g_rmdir (folder), ==, 0);
@@ -306,7 +308,34 @@ test_failures_are_said_once (Training *training, gconstpointer data)
     limit_file_size (RLIM_INFINITY);
     g_assert_cmpuint (count_warnings (&stream, folder), ==, 1);
     stream_expect_no_error (&stream);
-    g_remove (path);
+  }
+}
+
+/* Without its folder there is one warning, and then lines again. */
+static void
+test_deleted_log_is_made_anew (Training *training, gconstpointer data)
+{
+  g_autofree gchar *folder = path_in (training, "logs");
+  g_autofree gchar *path = g_build_filename (folder, "log.jsonl", NULL);
+
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  {
+    g_auto (Stream) stream = stream_with (training, "log-location", path);
+    push_rows (&stream, 0, 20);
+    g_assert_cmpint (g_remove (path), ==, 0);
+    g_assert_cmpint (g_rmdir (folder), ==, 0);
+    for (guint i = 1; i < 4; i++)
+      push_rows (&stream, i, 20);
+    g_assert_cmpuint (count_warnings (&stream, path), ==, 1);
+    g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+    push_rows (&stream, 4, 20);
+    gst_harness_push_event (stream.harness, gst_event_new_eos ());
+    stream_expect_no_error (&stream);
+  }
+  {
+    g_autofree gchar *text = read_text (path);
+    g_assert_true (g_str_has_prefix (text, "{\"time"));
+    g_assert_nonnull (strstr (text, "\"final\": true"));
   }
 }
 
@@ -457,6 +486,7 @@ main (int argc, char **argv)
 #define ADD(name, test) training_add ("/saetrainer/logs/" name, test)
   ADD ("log-has-the-messages", test_log_has_the_messages);
   ADD ("log-is-appended-to", test_log_is_appended_to);
+  ADD ("deleted-log-is-made-anew", test_deleted_log_is_made_anew);
   ADD ("wrong-paths-fail-at-start", test_wrong_paths_fail_at_start);
   ADD ("other-files-are-refused", test_other_files_are_refused);
   ADD ("log-that-fails", test_log_that_fails);
