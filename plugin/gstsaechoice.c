@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaechoice.h"
 
+#include "gstsaelimit.h"
 #include "sae-enum-types.h"
 
 #define DEFAULT_DICT_SIZE 4096
@@ -18,6 +19,7 @@ enum {
   PROP_SEED,
   PROP_N_THREADS,
   PROP_MODEL_NAME,
+  PROP_MAX_BYTES,
   N_PROPS,
 };
 
@@ -59,6 +61,9 @@ gst_sae_choice_set (GstSaeChoice *choice, guint id, const GValue *value)
       g_free (choice->model_name);
       choice->model_name = g_value_dup_string (value);
       break;
+    case PROP_MAX_BYTES:
+      choice->max_bytes = g_value_get_uint64 (value);
+      break;
     default:
       return FALSE;
   }
@@ -99,10 +104,21 @@ gst_sae_choice_get (const GstSaeChoice *choice, guint id, GValue *value)
     case PROP_MODEL_NAME:
       g_value_set_string (value, choice->model_name);
       break;
+    case PROP_MAX_BYTES:
+      g_value_set_uint64 (value, choice->max_bytes);
+      break;
     default:
       return FALSE;
   }
   return TRUE;
+}
+
+void
+gst_sae_choice_install_max_bytes (GObjectClass *klass, guint64 standard)
+{
+  gst_sae_limit_install (klass, PROP_MAX_BYTES, standard,
+      "Most bytes that a buffer may become, or that an untrained model may "
+      "have whose width only the stream tells (0 = no limit)");
 }
 
 guint
@@ -158,6 +174,7 @@ gst_sae_choice_install (GObjectClass *klass)
           "Live model to run: what a saetrainer or the application publishes "
           "under this name, the latest version for each buffer",
           NULL, flags));
+  gst_sae_choice_install_max_bytes (klass, GST_SAE_MAX_BYTES_ROWS);
   gst_type_mark_as_plugin_api (SAE_TYPE_SPARSITY, 0);
   gst_type_mark_as_plugin_api (SAE_TYPE_TIES, 0);
   return N_PROPS;

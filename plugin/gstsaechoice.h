@@ -18,10 +18,14 @@ typedef struct {
   gchar *model_name;
   guint64 seed;
   guint n_threads;
+  guint64 max_bytes;
 } GstSaeChoice;
 
 /* Properties with ids from 1 on; first one that is free. */
 guint gst_sae_choice_install (GObjectClass *klass);
+/* For a class that is stricter: max-bytes once more, with that default, which
+ * its instances then set. */
+void gst_sae_choice_install_max_bytes (GObjectClass *klass, guint64 standard);
 /* FALSE for an id that is none of them. Needs the lock that guards @choice. */
 gboolean
 gst_sae_choice_set (GstSaeChoice *choice, guint id, const GValue *value);

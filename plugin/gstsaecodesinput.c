@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaecodesinput.h"
 
+#include "gstsaelimit.h"
+
 void
 gst_sae_codes_input_init (GstSaeCodesInput *input)
 {
@@ -34,9 +36,12 @@ read_dict_size (const gchar *location, guint *d_sae, GError **error)
 
 gboolean
 gst_sae_codes_input_start (GstSaeCodesInput *input, guint dict_size,
-    const gchar *model_location, GError **error)
+    const gchar *model_location, guint64 max_bytes, gsize latent_bytes,
+    GError **error)
 {
   input->have_caps = FALSE;
+  input->max_bytes = input->reader.max_bytes = max_bytes;
+  input->latent_bytes = latent_bytes;
   input->next_row = 0;
   input->d_sae = 0;
   input->wanted = dict_size;
@@ -98,8 +103,11 @@ check_dict_size (GstSaeCodesInput *input, GError **error)
 {
   if (input->d_sae == 0)
     input->d_sae = input->reader.d_sae;
-  if (input->d_sae > 0 || input->reader.n_rows == 0)
+  if (input->wanted > 0 || input->reader.n_rows == 0)
     return TRUE;
+  if (input->d_sae > 0)
+    return gst_sae_limit_check (input->max_bytes, input->d_sae,
+        input->latent_bytes, "latents, dict-size not set", error);
   g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
       "pairs do not tell how many latents there are: expected dict-size or "
       "model-location to be set, got neither");

@@ -12,6 +12,8 @@ G_BEGIN_DECLS
 
 typedef struct {
   guint wanted; /* as set; 0: not */
+  guint64 max_bytes;
+  gsize latent_bytes;
   guint d_sae;  /* 0: not known yet */
   gboolean have_caps;
   GstSaeTensors caps;
@@ -30,9 +32,12 @@ void gst_sae_codes_input_init (GstSaeCodesInput *input);
 void gst_sae_codes_input_clear (GstSaeCodesInput *input);
 
 /* Before a stream. @dict_size 0 and @model_location NULL where they are not
- * set; the dictionary there must be of the dict-size that is. */
+ * set; the dictionary there must be of the dict-size that is. Where neither is,
+ * the latents that codes tell of may take @max_bytes (0: no limit), of
+ * @latent_bytes each; so may rows that sparse codes claim. */
 gboolean gst_sae_codes_input_start (GstSaeCodesInput *input, guint dict_size,
-    const gchar *model_location, GError **error);
+    const gchar *model_location, guint64 max_bytes, gsize latent_bytes,
+    GError **error);
 
 /* Caps are looked at as far as they say; FALSE once an error of @element is
  * posted. @d_sae may change with them. */

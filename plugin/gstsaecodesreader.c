@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gstsaecodes.h"
+#include "gstsaelimit.h"
 
 void
 gst_sae_codes_reader_init (GstSaeCodesReader *self)
@@ -101,6 +102,9 @@ reserve_rows (GstSaeCodesReader *self, gsize n_rows, GError **error)
 
   if (n <= self->n_offsets)
     return TRUE;
+  if (!gst_sae_limit_check (self->max_bytes, n, sizeof *self->offsets_scratch,
+          "rows of codes", error))
+    return FALSE;
   g_free (self->offsets_scratch);
   self->offsets_scratch = g_try_malloc_n (n, sizeof *self->offsets_scratch);
   self->n_offsets = self->offsets_scratch ? n : 0;
@@ -272,15 +276,16 @@ count_sparse (GstSaeCodesReader *self, const guint32 *flat, const float *value,
 static gboolean
 scatter_sparse (GstSaeCodesReader *self, const GstSaeReader *in, GError **error)
 {
+  const guint32 nnz = in->nnz;
   const float *value = (const float *) in->data[0];
-  const guint32 *flat = in->nnz ? (const guint32 *) value + in->nnz : NULL;
+  const guint32 *flat = nnz ? (const guint32 *) value + nnz : NULL;
   gsize *next = self->offsets_scratch + 1;
   guint32 row = 0;
 
-  if (!count_sparse (self, flat, value, in->nnz, error) ||
-      !reserve_entries (self, in->nnz, error))
+  if (!count_sparse (self, flat, value, nnz, error) ||
+      !reserve_entries (self, nnz, error))
     return FALSE;
-  for (guint32 p = 0; p < in->nnz; p++) {
+  for (guint32 p = 0; p < nnz; p++) {
     gsize place;
     row = find_row (flat[p], self->d_sae, row);
     if (value[p] == 0.0f)
@@ -341,10 +346,14 @@ static gboolean
 order_row (GstSaeCodesReader *self, gsize begin, gsize n, gsize *left,
     GError **error)
 {
-  guint32 *index = self->indices_scratch + begin;
-  float *value = self->values_scratch + begin;
+  guint32 *index;
+  float *value;
 
   *left = n;
+  if (n == 0) /* there may be no scratch either */
+    return TRUE;
+  index = self->indices_scratch + begin;
+  value = self->values_scratch + begin;
   if (is_ascending (index, n))
     return TRUE;
   if (n > G_MAXUINT32)

@@ -18,6 +18,8 @@ typedef struct {
   const guint32 *indices; /* [nnz] below d_sae, ascending within a row, each
                              once */
   const float *values;    /* [nnz] finite, not 0 */
+  guint64 max_bytes;      /* may be set: what sparse codes may ask for, whose
+                             rows need not have any bytes; 0: no limit */
   /*< private >*/
   GstSaeReader reader;
   gsize *offsets_scratch;

@@ -27,8 +27,10 @@
  */
 #include "gstsaedecoder.h"
 
+#include "gstsaechoice.h"
 #include "gstsaecodes.h"
 #include "gstsaecodesreader.h"
+#include "gstsaelimit.h"
 #include "gstsaerowmeta.h"
 
 GST_DEBUG_CATEGORY_STATIC (sae_decoder_debug);
@@ -117,6 +119,8 @@ gst_sae_decoder_finalize (GObject *object)
 static void
 gst_sae_decoder_class_init (GstSaeDecoderClass *klass)
 {
+  GObjectClass *parent_class = G_OBJECT_CLASS (gst_sae_decoder_parent_class);
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstSaeFilterClass *filter_class = GST_SAE_FILTER_CLASS (klass);
 
@@ -130,7 +134,10 @@ gst_sae_decoder_class_init (GstSaeDecoderClass *klass)
       "Reconstructs rows of activations from sparse latents",
       "The gst-sae developers");
 
-  G_OBJECT_CLASS (klass)->finalize = gst_sae_decoder_finalize;
+  object_class->finalize = gst_sae_decoder_finalize;
+  object_class->set_property = parent_class->set_property;
+  object_class->get_property = parent_class->get_property;
+  gst_sae_choice_install_max_bytes (object_class, GST_SAE_MAX_BYTES_CODES);
   filter_class->reads_sparse = TRUE;
   filter_class->check = gst_sae_decoder_check;
   filter_class->list_forms = gst_sae_decoder_list_forms;
@@ -140,5 +147,6 @@ gst_sae_decoder_class_init (GstSaeDecoderClass *klass)
 static void
 gst_sae_decoder_init (GstSaeDecoder *self)
 {
+  g_object_set (self, "max-bytes", GST_SAE_MAX_BYTES_CODES, NULL);
   gst_sae_codes_reader_init (&self->codes);
 }

@@ -61,3 +61,16 @@ gst_sae_element_post_warning (GstElement *element, const gchar *context,
 {
   post (element, GST_MESSAGE_WARNING, context, error);
 }
+
+void
+gst_sae_element_warn_once (GstElement *element, gboolean *warned,
+    const gchar *context, GError *error)
+{
+  if (*warned) {
+    GST_WARNING_OBJECT (element, "again: %s", error->message);
+    g_error_free (error);
+    return;
+  }
+  *warned = TRUE;
+  gst_sae_element_post_warning (element, context, error);
+}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gstsaecodes.h"
+#include "gstsaelimit.h"
 #include "gstsaerowmeta.h"
 #include "gstsaestore.h"
 
@@ -253,6 +254,18 @@ gst_sae_filter_stop (GstBaseTransform *trans)
   return TRUE;
 }
 
+/* A width that only the stream tells does not make a model of any size. */
+static gboolean
+check_untrained (const GstSaeFilterPrivate *priv, GError **error)
+{
+  const SaeConfig *config = &priv->config;
+
+  return priv->started.wanted.d_in > 0 ||
+         gst_sae_limit_check (priv->started.max_bytes, config->d_sae,
+             ((guint64) config->d_in + config->d_out) * sizeof (float),
+             "untrained model, input-size not set", error);
+}
+
 /* The model of an element that was given none: untrained, from the seed. */
 gboolean
 gst_sae_filter_ensure_model (GstSaeFilter *self, GError **error)
@@ -264,6 +277,8 @@ gst_sae_filter_ensure_model (GstSaeFilter *self, GError **error)
     return TRUE;
   if (gst_sae_live_is_open (&priv->live))
     return read_live_model (self, error);
+  if (!check_untrained (priv, error))
+    return FALSE;
   GST_OBJECT_LOCK (self);
   seed = priv->choice.seed;
   GST_OBJECT_UNLOCK (self);
@@ -378,6 +393,7 @@ gst_sae_filter_init (GstSaeFilter *self)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
 
+  priv->choice.max_bytes = GST_SAE_MAX_BYTES_ROWS;
   gst_sae_live_init (&priv->live, GST_ELEMENT (self));
   gst_sae_reader_init (&priv->reader);
   gst_allocation_params_init (&priv->params);

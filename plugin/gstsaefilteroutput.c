@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaefilterparts.h"
 
+#include "gstsaelimit.h"
 #include "gstsaepool.h"
 
 #define PRIVATE(self) gst_sae_filter_get_private (self)
@@ -96,6 +97,22 @@ measure_output (const GstSaeTensors *out, guint32 nnz, gsize *sizes,
     sizes[i] += header;
   }
   return TRUE;
+}
+
+/* Of sparse codes a header alone claims the rows, which cost a place each, and
+ * what they become. */
+static gboolean
+check_output (const GstSaeFilterPrivate *priv, const gsize *sizes,
+    GError **error)
+{
+  guint64 total = 0;
+
+  if (priv->in.format == GST_SAE_FORMAT_SPARSE)
+    total = (priv->reader.n_rows[0] + 1) * sizeof (gsize);
+  for (guint i = 0; i < priv->out.n_tensors; i++)
+    total += sizes[i];
+  return gst_sae_limit_check (priv->started.max_bytes, 1, total, "output",
+      error);
 }
 
 static gsize
@@ -228,7 +245,7 @@ acquire_output (GstSaeFilter *self, GstBuffer **outbuf, const gchar **failed,
   *failed = "Cannot process the buffer";
   if (!measure_codes (self, error) ||
       !measure_output (&priv->out, priv->nnz, sizes, error) ||
-      !ensure_pool (self, sizes, error))
+      !check_output (priv, sizes, error) || !ensure_pool (self, sizes, error))
     return GST_FLOW_ERROR;
   return acquire_sized (self, sizes, outbuf, error);
 }

@@ -159,19 +159,20 @@ make_line (const gchar *element, const GstStructure *s)
   return text;
 }
 
-/* Somebody cleans up, or moves on with a new file. */
+/* A file that was deleted or moved away, as rotated logs are, is begun anew. */
 static gboolean
-reopen_if_deleted (GstSaeLog *log, GError **error)
+follow_path (GstSaeLog *log, GError **error)
 {
-  GstSaeLog again = {.fd = -1};
-  struct stat info;
+  GstSaeLog anew = {NULL, -1, FALSE};
+  struct stat open, there;
 
-  if (fstat (log->fd, &info) != 0 || info.st_nlink > 0)
+  if (fstat (log->fd, &open) == 0 && lstat (log->path, &there) == 0 &&
+      open.st_dev == there.st_dev && open.st_ino == there.st_ino)
     return TRUE;
-  if (!gst_sae_log_open (&again, log->path, error))
+  if (!gst_sae_log_open (&anew, log->path, error))
     return FALSE;
   gst_sae_log_close (log);
-  *log = again;
+  *log = anew;
   return TRUE;
 }
 
@@ -184,7 +185,7 @@ gst_sae_log_append (GstSaeLog *log, const gchar *element, const GstStructure *s,
   gsize size;
   gssize n;
 
-  if (!reopen_if_deleted (log, error))
+  if (!follow_path (log, error))
     return FALSE;
   line = g_strconcat (log->torn ? "\n" : "", object, "\n", NULL);
   size = strlen (line);

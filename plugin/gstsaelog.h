@@ -24,8 +24,8 @@ void gst_sae_log_close (GstSaeLog *log);
 
 /* Appends a line with "time" (seconds since 1970), "element" and the fields of
  * @s. Numbers are the same in every locale; NaN and infinities, which JSON does
- * not have, and times that are not known are null. A file that was deleted
- * meanwhile is made anew. */
+ * not have, and times that are not known are null. A file that is not at its
+ * path any more is begun anew. */
 gboolean gst_sae_log_append (GstSaeLog *log, const gchar *element,
     const GstStructure *s, GError **error);
 

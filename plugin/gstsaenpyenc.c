@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "gstsaecodesreader.h"
+#include "gstsaelimit.h"
 #include "gstsaenpyshape.h"
 #include "gstsaerows.h"
 
@@ -41,6 +42,7 @@ typedef struct {
   guint tensor;
   guint64 rows;
   guint64 header_interval;
+  guint64 max_bytes;
 } Settings;
 
 struct _GstSaeNpyEnc {
@@ -67,7 +69,13 @@ struct _GstSaeNpyEnc {
   guint64 offset;    /* of the next byte */
 };
 
-enum { PROP_0, PROP_TENSOR, PROP_ROWS, PROP_HEADER_INTERVAL };
+enum {
+  PROP_0,
+  PROP_TENSOR,
+  PROP_ROWS,
+  PROP_HEADER_INTERVAL,
+  PROP_MAX_BYTES,
+};
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
@@ -102,6 +110,9 @@ gst_sae_npy_enc_set_property (GObject *object, guint id, const GValue *value,
     case PROP_HEADER_INTERVAL:
       self->settings.header_interval = g_value_get_uint64 (value);
       break;
+    case PROP_MAX_BYTES:
+      self->settings.max_bytes = g_value_get_uint64 (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -126,6 +137,9 @@ gst_sae_npy_enc_get_property (GObject *object, guint id, GValue *value,
     case PROP_HEADER_INTERVAL:
       g_value_set_uint64 (value, self->settings.header_interval);
       break;
+    case PROP_MAX_BYTES:
+      g_value_set_uint64 (value, self->settings.max_bytes);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -135,11 +149,15 @@ gst_sae_npy_enc_get_property (GObject *object, guint id, GValue *value,
 
 /* --- bytes downstream --- */
 
+/* Caps that are refused come again with each buffer, and are told once. */
 static gboolean
 fail (GstSaeNpyEnc *self, GError *error)
 {
+  if (self->failed)
+    g_error_free (error);
+  else
+    gst_sae_element_post_error (GST_ELEMENT (self), NULL, error);
   self->failed = TRUE;
-  gst_sae_element_post_error (GST_ELEMENT (self), NULL, error);
   return FALSE;
 }
 
@@ -356,6 +374,22 @@ send_rows (GstSaeNpyEnc *self, GstBuffer *buffer, guint64 n_items)
   return GST_FLOW_OK;
 }
 
+/* The dense array that a sparse tensor stands for, and its rows: it need not
+ * have a byte of either. */
+static gboolean
+check_sparse (GstSaeNpyEnc *self, GError **error)
+{
+  const GstSaeReader *reader = &self->reader;
+  gsize size;
+
+  if (self->caps.format != GST_SAE_FORMAT_SPARSE)
+    return TRUE;
+  self->codes.max_bytes = self->used.max_bytes;
+  return gst_sae_tensor_size (&reader->tensors[0], &size) &&
+         gst_sae_limit_check (self->used.max_bytes, 1, size,
+             "sparse tensor as a dense array", error);
+}
+
 static GstFlowReturn
 handle_tensors (GstSaeNpyEnc *self, GstBuffer *buffer)
 {
@@ -367,6 +401,7 @@ handle_tensors (GstSaeNpyEnc *self, GstBuffer *buffer)
   if (reader->n_tensors == 0)
     return GST_FLOW_OK;
   if (!check_tensor (self, reader->tensors, reader->n_tensors, &error) ||
+      !check_sparse (self, &error) ||
       !gst_sae_npy_shape_count_items (&self->shape,
           reader->n_rows[self->used.tensor], &n_items, &error)) {
     fail (self, error);
@@ -556,6 +591,9 @@ install_properties (GObjectClass *object_class)
           "Rows after which the header is written again, where the sink can "
           "seek (0 = only at the end)",
           0, G_MAXINT64, DEFAULT_HEADER_INTERVAL, flags));
+  gst_sae_limit_install (object_class, PROP_MAX_BYTES, GST_SAE_MAX_BYTES_CODES,
+      "Most bytes of the dense array that a sparse tensor stands for (0 = no "
+      "limit)");
 }
 
 static void
@@ -583,6 +621,7 @@ gst_sae_npy_enc_init (GstSaeNpyEnc *self)
   GstElement *element = GST_ELEMENT (self);
 
   self->settings.header_interval = DEFAULT_HEADER_INTERVAL;
+  self->settings.max_bytes = GST_SAE_MAX_BYTES_CODES;
   gst_sae_reader_init (&self->reader);
   gst_sae_codes_reader_init (&self->codes);
   self->sink_pad = gst_pad_new_from_static_template (&sink_template, "sink");

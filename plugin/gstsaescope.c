@@ -37,6 +37,7 @@
 #include <gst/video/video.h>
 
 #include "gstsaecodesinput.h"
+#include "gstsaelimit.h"
 #include "gstsaescopedata.h"
 #include "gstsaescopedraw.h"
 #include "gstsaescopetiming.h"
@@ -51,8 +52,12 @@ GST_DEBUG_CATEGORY_STATIC (sae_scope_debug);
 /* With rows-per-column 0: how far the raster moves with a frame. */
 #define COLUMNS_PER_FRAME 4
 
+/* Of each latent: how often it fired, and where it is in the raster. */
+#define LATENT_BYTES (sizeof (guint64) + sizeof (guint))
+
 typedef struct {
   guint dict_size;
+  guint64 max_bytes;
   gchar *model_location, *title;
   GstSaeScopePace pace;
   guint rows_per_frame, rows_per_column;
@@ -89,7 +94,8 @@ enum {
   PROP_TITLE,
   PROP_PACE,
   PROP_ROWS_PER_FRAME,
-  PROP_ROWS_PER_COLUMN
+  PROP_ROWS_PER_COLUMN,
+  PROP_MAX_BYTES
 };
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
@@ -157,6 +163,9 @@ gst_sae_scope_set_property (GObject *object, guint id, const GValue *value,
     case PROP_ROWS_PER_COLUMN:
       settings->rows_per_column = g_value_get_uint (value);
       break;
+    case PROP_MAX_BYTES:
+      settings->max_bytes = g_value_get_uint64 (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -190,6 +199,9 @@ gst_sae_scope_get_property (GObject *object, guint id, GValue *value,
       break;
     case PROP_ROWS_PER_COLUMN:
       g_value_set_uint (value, settings->rows_per_column);
+      break;
+    case PROP_MAX_BYTES:
+      g_value_set_uint64 (value, settings->max_bytes);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -250,7 +262,7 @@ gst_sae_scope_start (GstBaseTransform *trans)
   self->have_columns = self->used.rows_per_column > 0;
   reset_timing (self);
   if (gst_sae_codes_input_start (&self->input, self->used.dict_size, model,
-          &error))
+          self->used.max_bytes, LATENT_BYTES, &error))
     return TRUE;
   gst_sae_element_post_error (GST_ELEMENT (self), "Cannot start", error);
   return FALSE;
@@ -375,10 +387,10 @@ copy_pixels (GstVideoFrame *frame, const guint8 *pixels, gint stride)
 {
   const GstVideoFormatInfo *format = frame->info.finfo;
   gint step = GST_VIDEO_FORMAT_INFO_PSTRIDE (format, 0);
-  gint red = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_R);
-  gint green = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_G);
-  gint blue = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_B);
-  gint pad = step == 4 ? 6 - red - green - blue : -1; /* x or alpha */
+  guint red = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_R);
+  guint green = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_G);
+  guint blue = GST_VIDEO_FORMAT_INFO_POFFSET (format, GST_VIDEO_COMP_B);
+  guint pad = 6 - red - green - blue; /* x or alpha */
 
   for (gint y = 0; y < GST_VIDEO_FRAME_HEIGHT (frame); y++) {
     const guint32 *in = (const guint32 *) (pixels + (gsize) y * (gsize) stride);
@@ -388,7 +400,7 @@ copy_pixels (GstVideoFrame *frame, const guint8 *pixels, gint stride)
       out[red] = (guint8) (in[x] >> 16);
       out[green] = (guint8) (in[x] >> 8);
       out[blue] = (guint8) in[x];
-      if (pad >= 0)
+      if (step == 4)
         out[pad] = 255;
     }
   }
@@ -805,6 +817,10 @@ install_properties (GObjectClass *object_class)
           "Rows that share a column of the raster, which shows the largest "
           "values (0 = a quarter of those of the first frame)",
           0, G_MAXUINT, 0, flags));
+  gst_sae_limit_install (object_class, PROP_MAX_BYTES, GST_SAE_MAX_BYTES_CODES,
+      "Most bytes for latents that only the codes tell of, where neither "
+      "dict-size nor model-location is set, and for rows that sparse codes "
+      "claim (0 = no limit)");
 }
 
 static void
@@ -852,6 +868,7 @@ gst_sae_scope_init (GstSaeScope *self)
   GstBaseTransform *trans = GST_BASE_TRANSFORM (self);
 
   self->settings.rows_per_frame = DEFAULT_ROWS_PER_FRAME;
+  self->settings.max_bytes = GST_SAE_MAX_BYTES_CODES;
   gst_sae_codes_input_init (&self->input);
   gst_video_info_init (&self->info);
   gst_base_transform_set_qos_enabled (trans, FALSE);

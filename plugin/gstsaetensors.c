@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "error-text.h"
+
 typedef struct {
   const gchar *name;
   gsize size;
@@ -327,9 +329,8 @@ read_static (GstSaeTensors *tensors, const GstStructure *structure,
   return TRUE;
 }
 
-gboolean
-gst_sae_tensors_from_caps (GstSaeTensors *tensors, const GstCaps *caps,
-    GError **error)
+static gboolean
+read_caps (GstSaeTensors *tensors, const GstCaps *caps, GError **error)
 {
   const GstStructure *structure;
 
@@ -348,6 +349,14 @@ gst_sae_tensors_from_caps (GstSaeTensors *tensors, const GstCaps *caps,
     return FALSE;
   return tensors->format != GST_SAE_FORMAT_STATIC ||
          read_static (tensors, structure, error);
+}
+
+gboolean
+gst_sae_tensors_from_caps (GstSaeTensors *tensors, const GstCaps *caps,
+    GError **error)
+{
+  /* What an error quotes of a field may be cut inside a character. */
+  return sae_error_show (read_caps (tensors, caps, error), error);
 }
 
 static void

@@ -143,5 +143,8 @@ void gst_sae_element_post_error (GstElement *element, const gchar *context,
 /* The same as a WARNING: the element goes on. */
 void gst_sae_element_post_warning (GstElement *element, const gchar *context,
     GError *error);
+/* That, the first time that it happens; @warned remembers. */
+void gst_sae_element_warn_once (GstElement *element, gboolean *warned,
+    const gchar *context, GError *error);
 
 G_END_DECLS

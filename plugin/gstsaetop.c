@@ -41,6 +41,7 @@
 #include "atomic-write.h"
 #include "gstsaeclaim.h"
 #include "gstsaecodesinput.h"
+#include "gstsaelimit.h"
 #include "regular-file.h"
 #include "sae-examples.h"
 
@@ -53,6 +54,7 @@ GST_DEBUG_CATEGORY_STATIC (sae_top_debug);
 typedef struct {
   guint per_latent, context, passage;
   guint dict_size;
+  guint64 max_bytes;
   gchar *model_location;
   gchar *location, *page_location, *tokens_location;
   gchar *title;
@@ -88,6 +90,7 @@ enum {
   PROP_PAGE_LOCATION,
   PROP_TOKENS_LOCATION,
   PROP_TITLE,
+  PROP_MAX_BYTES,
   PROP_EXAMPLES
 };
 
@@ -175,6 +178,9 @@ gst_sae_top_set_property (GObject *object, guint id, const GValue *value,
     case PROP_TITLE:
       set_string (&settings->title, value);
       break;
+    case PROP_MAX_BYTES:
+      settings->max_bytes = g_value_get_uint64 (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -234,6 +240,9 @@ gst_sae_top_get_property (GObject *object, guint id, GValue *value,
       break;
     case PROP_TITLE:
       g_value_set_string (value, settings->title);
+      break;
+    case PROP_MAX_BYTES:
+      g_value_set_uint64 (value, settings->max_bytes);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -438,6 +447,19 @@ forget (GstSaeTop *self)
   g_mutex_unlock (&self->lock);
 }
 
+/* Bytes of a latent: its examples, the values around them, the rows before the
+ * next one, and counters; all of it twice when it is written, and then its line
+ * of the page's list. */
+static gsize
+measure_latent (const Settings *used)
+{
+  gsize context = used->context;
+  gsize once = used->per_latent * (24 + (2 * context + 1) * sizeof (float)) +
+               MAX (context, 1) * 16 + 36;
+
+  return 2 * once + 256;
+}
+
 /* Looks at all that would only be found out at the end of the stream. */
 static gboolean
 open_all (GstSaeTop *self, GError **error)
@@ -446,7 +468,8 @@ open_all (GstSaeTop *self, GError **error)
 
   g_mutex_lock (&self->files_lock);
   self->started = gst_sae_codes_input_start (&self->input, used->dict_size,
-                      used->model_location, error) &&
+                      used->model_location, used->max_bytes,
+                      measure_latent (used), error) &&
                   check_places (used, error) && load_tokens (self, error);
   g_mutex_unlock (&self->files_lock);
   return self->started;
@@ -673,6 +696,10 @@ install_properties (GObjectClass *object_class)
       ".json, an array of strings");
   install_string (object_class, PROP_TITLE, "title", "Title",
       "Heading of the page");
+  gst_sae_limit_install (object_class, PROP_MAX_BYTES, GST_SAE_MAX_BYTES_CODES,
+      "Most bytes for latents that only the codes tell of, where neither "
+      "dict-size nor model-location is set, and for rows that sparse codes "
+      "claim (0 = no limit)");
   /**
    * GstSaeTop:examples: (type SaeExamples)
    *
@@ -754,6 +781,7 @@ gst_sae_top_init (GstSaeTop *self)
   g_mutex_init (&self->files_lock);
   self->settings.per_latent = DEFAULT_PER_LATENT;
   self->settings.context = DEFAULT_CONTEXT;
+  self->settings.max_bytes = GST_SAE_MAX_BYTES_CODES;
   gst_sae_codes_input_init (&self->input);
   gst_base_transform_set_in_place (trans, TRUE);
   gst_base_transform_set_passthrough (trans, TRUE);

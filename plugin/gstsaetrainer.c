@@ -338,6 +338,7 @@ gst_sae_trainer_finalize (GObject *object)
   g_mutex_clear (&self->run_lock);
   g_mutex_clear (&self->publish_lock);
   gst_sae_reader_clear (&self->reader);
+  gst_sae_backlog_unref (self->backlog);
   gst_sae_floats_clear (&self->x);
   gst_sae_floats_clear (&self->target);
   g_free (self->kept);
@@ -397,6 +398,7 @@ gst_sae_trainer_init (GstSaeTrainer *self)
   self->trainer = sae_trainer_new (0, 0, 0);
   gst_sae_trainer_init_properties (self);
   gst_sae_reader_init (&self->reader);
+  self->backlog = gst_sae_backlog_new ();
   gst_base_transform_set_in_place (trans, TRUE);
   gst_base_transform_set_passthrough (trans, TRUE);
   gst_base_transform_set_qos_enabled (trans, FALSE);

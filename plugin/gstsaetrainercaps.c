@@ -2,6 +2,10 @@
 #include "gstsaetrainerparts.h"
 
 #include "gstsaelength.h"
+#include "gstsaelimit.h"
+
+/* Of the trainer's option, when it is 0. */
+#define DEFAULT_DICT_SIZE 4096
 
 /* Takes the width of a row from the stream, or holds the stream to it. */
 static gboolean
@@ -160,10 +164,33 @@ find_total_rows (GstSaeTrainer *self)
   return rows;
 }
 
+/* A width that nobody has set does not make weights of any size. */
+static gboolean
+check_told (GstSaeTrainer *self, const GstSaeTold *told, GError **error)
+{
+  GstSaeTold wanted;
+  guint d_sae;
+
+  GST_OBJECT_LOCK (self);
+  wanted = self->wanted;
+  GST_OBJECT_UNLOCK (self);
+  if (self->initial || self->resume_from ||
+      (wanted.input_size > 0 &&
+          (wanted.output_size > 0 || told->output_size == told->input_size)))
+    return TRUE;
+  g_object_get (self->trainer, "dict-size", &d_sae, NULL);
+  return gst_sae_limit_check (wanted.max_bytes,
+      d_sae ? d_sae : DEFAULT_DICT_SIZE,
+      ((guint64) told->input_size + told->output_size) * sizeof (float),
+      "weights, input-size not set", error);
+}
+
 /* Needs the run lock. */
 static gboolean
 start_trainer (GstSaeTrainer *self, const GstSaeTold *told, GError **error)
 {
+  if (!check_told (self, told, error))
+    return FALSE;
   g_object_set (self->trainer, "input-size", told->input_size, "output-size",
       told->output_size, "total-rows", told->total_rows, NULL);
   if (self->resume_from)

@@ -87,6 +87,7 @@ gst_sae_trainer_start_checkpoints (GstSaeTrainer *self, GError **error)
   if (resume != SAE_RESUME_NO && !load_checkpoint (self, path, error))
     return FALSE;
   self->resume_how = resume;
+  self->checkpoint_failed = FALSE;
   if (!path)
     return TRUE;
   self->next_interval = interval;
@@ -127,8 +128,8 @@ take_checkpoint (GstSaeTrainer *self)
   }
   checkpoint = sae_trainer_checkpoint (self->trainer, &error);
   if (!checkpoint) {
-    gst_sae_element_post_warning (GST_ELEMENT (self), "Cannot checkpoint",
-        error);
+    gst_sae_element_warn_once (GST_ELEMENT (self), &self->checkpoint_failed,
+        "Cannot checkpoint", error);
     return;
   }
   g_mutex_lock (&self->run_lock);

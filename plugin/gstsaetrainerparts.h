@@ -6,6 +6,7 @@
 
 #include "gstsaetrainer.h"
 
+#include "gstsaebacklog.h"
 #include "gstsaefloats.h"
 #include "gstsaelog.h"
 #include "gstsaespan.h"
@@ -24,6 +25,7 @@ typedef struct {
   guint input_size;
   guint output_size;
   guint64 total_rows;
+  guint64 max_bytes; /* of weights whose sizes were not set; never told */
 } GstSaeTold;
 
 #define GST_SAE_TRAINER_DEFAULT_LAYOUT "saelens"
@@ -79,12 +81,14 @@ struct _GstSaeTrainer {
   GstSaeWriter *writer;  /* NULL where no checkpoints are wanted */
   guint64 next_interval; /* rows between them; 0: only at the end */
   SaeResume resume_how;
-  GstCaps *refused;    /* caps that were last reported as an error */
-  GstSaeTensor run[2]; /* of the last buffer that fitted the run */
+  gboolean checkpoint_failed; /* and it was said */
+  GstCaps *refused;           /* caps that were last reported as an error */
+  GstSaeTensor run[2];        /* of the last buffer that fitted the run */
   guint n_run;
-  gint64 last_stats; /* monotonic µs */
-  GstSaeSpan span;   /* of the rows since then */
-  gboolean untold;   /* rows came since the final message */
+  gint64 last_stats;      /* monotonic µs */
+  GstSaeSpan span;        /* of the rows since then */
+  GstSaeBacklog *backlog; /* of sae-stats */
+  gboolean untold;        /* rows came since the final message */
   GstSaeLog log;
   gchar *metrics_path;                 /* NULL where none is wanted */
   gboolean log_failed, metrics_failed; /* and it was said */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaetrainerparts.h"
 
+#include "gstsaelimit.h"
 #include "gstsaemirror.h"
 #include "gstsaestats.h"
 #include "sae-enum-types.h"
@@ -24,6 +25,7 @@ enum {
   PROP_PUBLISH_INTERVAL,
   PROP_MODEL_VERSION,
   PROP_LAYOUT,
+  PROP_MAX_BYTES,
   N_OWN_PROPS
 };
 
@@ -139,6 +141,9 @@ gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
     case PROP_PUBLISH_INTERVAL:
       self->publish_interval = g_value_get_uint64 (value);
       break;
+    case PROP_MAX_BYTES:
+      self->wanted.max_bytes = g_value_get_uint64 (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -208,6 +213,9 @@ gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
       break;
     case PROP_MODEL_VERSION:
       g_value_set_int64 (value, self->model_version);
+      break;
+    case PROP_MAX_BYTES:
+      g_value_set_uint64 (value, self->wanted.max_bytes);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -301,6 +309,9 @@ gst_sae_trainer_install_properties (GObjectClass *object_class)
           "Version that was last published under model-name, from 0 on "
           "(-1 = none yet)",
           -1, G_MAXINT64, -1, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
+  gst_sae_limit_install (object_class, PROP_MAX_BYTES, GST_SAE_MAX_BYTES_ROWS,
+      "Most bytes of weights where only the stream tells how wide rows are, "
+      "since input-size is not set (0 = no limit)");
   gst_type_mark_as_plugin_api (SAE_TYPE_RESUME, 0);
   gst_sae_mirror_properties (object_class, N_OWN_PROPS, SAE_TYPE_TRAINER);
 }
@@ -311,5 +322,6 @@ gst_sae_trainer_init_properties (GstSaeTrainer *self)
   self->layout = g_strdup (GST_SAE_TRAINER_DEFAULT_LAYOUT);
   self->stats_interval = DEFAULT_STATS_INTERVAL;
   self->publish_interval = DEFAULT_PUBLISH_INTERVAL;
+  self->wanted.max_bytes = GST_SAE_MAX_BYTES_ROWS;
   self->model_version = -1;
 }

@@ -208,16 +208,6 @@ start_for_reader (guint d_in, gpointer data, GError **error)
   return ok;
 }
 
-static void
-warn_once (GstSaeTrainer *self, GError *error)
-{
-  if (!self->publish_failed)
-    gst_sae_element_post_warning (GST_ELEMENT (self), "Cannot publish",
-        g_error_copy (error));
-  self->publish_failed = TRUE;
-  g_error_free (error);
-}
-
 void
 gst_sae_trainer_publish_anew (GstSaeTrainer *self)
 {
@@ -228,7 +218,8 @@ gst_sae_trainer_publish_anew (GstSaeTrainer *self)
     publish_first (self, self->published.input_size, &error);
   g_mutex_unlock (&self->publish_lock);
   if (error)
-    warn_once (self, error);
+    gst_sae_element_warn_once (GST_ELEMENT (self), &self->publish_failed,
+        "Cannot publish", error);
 }
 
 /* Needs the publish lock. */
@@ -253,7 +244,8 @@ gst_sae_trainer_publish (GstSaeTrainer *self)
   publish_latest (self, &error);
   g_mutex_unlock (&self->publish_lock);
   if (error)
-    warn_once (self, error);
+    gst_sae_element_warn_once (GST_ELEMENT (self), &self->publish_failed,
+        "Cannot publish", error);
 }
 
 guint64

@@ -43,31 +43,37 @@ gst_sae_trainer_stop_stats (GstSaeTrainer *self)
 
 /* Training is worth more than its log: said once, and tried again. */
 static void
-warn_once (GstSaeTrainer *self, gboolean *failed, GError *error)
-{
-  if (*failed) {
-    GST_WARNING_OBJECT (self, "again: %s", error->message);
-    g_error_free (error);
-    return;
-  }
-  *failed = TRUE;
-  gst_sae_element_post_warning (GST_ELEMENT (self),
-      "Cannot write down the statistics", error);
-}
-
-static void
 write_down (GstSaeTrainer *self, const GstStructure *s,
     const SaeMetrics *since_last, const SaeMetrics *total)
 {
+  static const gchar *const context = "Cannot write down the statistics";
   g_autofree gchar *name = gst_element_get_name (GST_ELEMENT (self));
   GstSaeExposition exposition = {name, since_last, total, self->dropped_rows};
   GError *error = NULL;
 
   if (self->log.path && !gst_sae_log_append (&self->log, name, s, &error))
-    warn_once (self, &self->log_failed, g_steal_pointer (&error));
+    gst_sae_element_warn_once (GST_ELEMENT (self), &self->log_failed, context,
+        g_steal_pointer (&error));
   if (self->metrics_path &&
       !gst_sae_exposition_save (&exposition, self->metrics_path, &error))
-    warn_once (self, &self->metrics_failed, error);
+    gst_sae_element_warn_once (GST_ELEMENT (self), &self->metrics_failed,
+        context, error);
+}
+
+/* Takes @s. The final one is for whoever looks at the bus in the end. */
+static void
+post (GstSaeTrainer *self, GstStructure *s, gboolean final)
+{
+  GstMessage *message;
+
+  if (!final && gst_sae_backlog_is_full (self->backlog)) {
+    GST_LOG_OBJECT (self, "nobody reads the bus");
+    gst_structure_free (s);
+    return;
+  }
+  message = gst_message_new_element (GST_OBJECT (self), s);
+  gst_sae_backlog_add (self->backlog, message);
+  gst_element_post_message (GST_ELEMENT (self), message);
 }
 
 void
@@ -89,8 +95,7 @@ gst_sae_trainer_post_stats (GstSaeTrainer *self, gboolean final)
   gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
       gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
           gst_structure_copy (s)));
-  gst_element_post_message (GST_ELEMENT (self),
-      gst_message_new_element (GST_OBJECT (self), s));
+  post (self, s, final);
   self->last_stats = g_get_monotonic_time ();
   if (final)
     self->untold = FALSE;

@@ -5,13 +5,17 @@ usage() {
 Usage: tests/run.sh [OPTION…]
 
 Runs every test: installs what is missing (Debian), checks the formatting,
-builds, runs the suite, runs it again under the address and undefined behaviour
-sanitizers, and a part of it built for aarch64 under emulation. The last line is
+builds with warnings as errors, runs the suite, runs it again under the address
+and undefined behaviour sanitizers, and what has threads under the thread
+sanitizer, and a part of it built for aarch64 under emulation. The last line is
 "N passed, N failed, N skipped".
 
   --no-install     install nothing, neither packages nor Python modules
-  --no-sanitizers  leave out the build with sanitizers
+  --no-sanitizers  leave out the builds with sanitizers
   --fast           no sanitizers, no aarch64 and none of the slow tests
+  --long           all that, then what takes hours: large counts, valgrind,
+                   libFuzzer, and each guard of docs/reliability.md taken out
+  --fuzz-seconds N how long libFuzzer has for each target (1800)
   --help           this text
 
 Environment:
@@ -29,6 +33,8 @@ cd "$top" || exit 1
 build=${BUILD_DIR:-$top/build-tests}
 install=yes
 sanitizers=yes
+long=no
+fuzz_seconds=1800
 suite_args=()
 extra_passed=0
 extra_failed=0
@@ -36,13 +42,18 @@ extra_skipped=0
 notes=()
 folders=()
 
-for option; do
-  case $option in
+while [ $# -gt 0 ]; do
+  case $1 in
     --no-install) install=no ;;
     --no-sanitizers) sanitizers=no ;;
     --fast)
       sanitizers=no
       suite_args=(--no-suite slow --no-suite peers)
+      ;;
+    --long) long=yes ;;
+    --fuzz-seconds)
+      fuzz_seconds=${2:?"--fuzz-seconds needs a number"}
+      shift
       ;;
     --help)
       usage
@@ -53,6 +64,7 @@ for option; do
       exit 2
       ;;
   esac
+  shift
 done
 
 say() {
@@ -95,6 +107,16 @@ check_format() {
   count 'formatting (clang-format -i FILE mends it)' $?
 }
 
+# Warnings as errors, of gcc with its analyser and of clang.
+check_static() {
+  local compiler
+  for compiler in gcc clang; do
+    say "Warnings of $compiler"
+    bash tests/static.sh $compiler "$build/static-$compiler"
+    count "no warnings (tests/static.sh $compiler)" $?
+  done
+}
+
 # The other architecture, as one check.
 check_aarch64() {
   say 'Testing for aarch64'
@@ -135,6 +157,58 @@ run_build() { # run_build NAME MESON-SETUP-ARGUMENTS… -- MESON-TEST-ARGUMENTS�
     "${suite_args[@]}" "$@" < /dev/null
 }
 
+# Those tests whose threads meet, and no more is built than they need.
+run_threads() {
+  local folder=$build/tsan log=$build/tsan.log setup=()
+  say "Testing in $folder"
+  rm -f "$folder"/meson-logs/testlog*
+  if [ -e "$folder/build.ninja" ]; then
+    setup=(--reconfigure)
+  fi
+  if ! meson setup "${setup[@]}" --buildtype=debugoptimized \
+    -Db_sanitize=thread -Db_lundef=false -Dintrospection=disabled \
+    -Ddocs=disabled "$folder" > "$log" 2>&1 ||
+    ! meson compile -C "$folder" race tsan-glib >> "$log" 2>&1; then
+    folders+=("$folder")
+    tail -n 60 "$log"
+  elif ! "$folder/tests/reliability/race" locked > /dev/null 2>> "$log" &&
+    grep 'unexpected memory mapping' "$log"; then
+    # An address space laid out too randomly for it (vm.mmap_rnd_bits).
+    count 'threads under ThreadSanitizer: unexpected memory mapping' 77
+  else
+    folders+=("$folder")
+    meson test -C "$folder" --suite threads -t 5 --print-errorlogs < /dev/null
+  fi
+}
+
+# What the tests saw of each fault; a fault of which no test spoke is a failure.
+check_catalogue() {
+  say 'What must not hurt (docs/reliability.md)'
+  local also=() log
+  for log in "$build"/long-*.log; do
+    [ ! -e "$log" ] || also+=(--also "$log")
+  done
+  "$python" tests/reliability/catalogue.py "${also[@]}" "${folders[@]}"
+  count 'the catalogue of faults (tests/reliability/catalogue.py)' $?
+}
+
+run_long() {
+  say 'Large counts'
+  meson test -C "$build/plain" --no-rebuild --print-errorlogs --setup long \
+    --suite kernels --suite formats --suite model --suite trainer \
+    --suite plugin --suite fuzz --suite reliability --suite interop < /dev/null
+  say 'Valgrind'
+  bash tests/run-valgrind.sh "$build/plain" 2>&1 | tee "$build/long-valgrind.log"
+  count 'valgrind (tests/run-valgrind.sh)' "${PIPESTATUS[0]}"
+  say 'libFuzzer'
+  bash tests/run-fuzzers.sh --seconds "$fuzz_seconds" 2>&1 |
+    tee "$build/long-fuzzers.log"
+  count 'libFuzzer (tests/run-fuzzers.sh)' "${PIPESTATUS[0]}"
+  say 'Without each guard'
+  "$python" tests/reliability/without-guards.py
+  count 'guards (tests/reliability/without-guards.py)' $?
+}
+
 python=$(command -v /usr/bin/python3 || command -v python3)
 if [ "$install" = yes ]; then
   say 'Packages'
@@ -146,6 +220,7 @@ if [ "$install" = yes ]; then
 fi
 
 check_format
+[ ${#suite_args[@]} -gt 0 ] || check_static
 
 if [ "$install" = yes ] && [ ${#suite_args[@]} -eq 0 ]; then
   say 'Python with PyTorch and SAELens'
@@ -159,8 +234,12 @@ if [ "$sanitizers" = yes ]; then
   # A leak that g-ir-scanner's helper has at exit is not ours to judge.
   ASAN_OPTIONS=detect_leaks=0 run_build sanitized --buildtype=debugoptimized \
     -Db_sanitize=address,undefined -Db_lundef=false -- -t 5
+  run_threads
 fi
 if [ ${#suite_args[@]} -eq 0 ]; then
   check_aarch64
 fi
+rm -f "$build"/long-*.log
+[ "$long" = no ] || run_long
+[ ${#suite_args[@]} -gt 0 ] || check_catalogue
 finish

@@ -67,10 +67,12 @@ def program_cases(entry):
 
 
 def read_build(folder):
-    log = folder / "meson-logs" / "testlog.json"
-    if not log.exists():
+    logs = sorted((folder / "meson-logs").glob("testlog*.json"))
+    if not logs:
         return [Case("failed", str(folder), "its tests did not run")]
-    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    entries = [
+        json.loads(line) for log in logs for line in log.read_text().splitlines()
+    ]
     return [case for entry in entries for case in program_cases(entry)]
 
 

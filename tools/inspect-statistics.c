@@ -57,7 +57,7 @@ describe (const float *values, guint d_sae, const Source *source,
     gboolean dead =
         source->is_log10 ? values[i] < (float) SELDOM_LOG10 : values[i] <= 0;
     shares[i] = source->is_log10 ? (dead ? 0 : pow (10, values[i])) : values[i];
-    n_dead += dead;
+    n_dead += dead ? 1 : 0;
   }
   object = json_pack ("{s:i, s:f, s:s, s:o}", "dead", (int) n_dead,
       "dead-share", (double) n_dead / d_sae, "dead-by", source->file,

@@ -56,13 +56,12 @@ print_report (Watch *watch, const char *kind, const GError *error,
 static void
 take_error (Watch *watch, GstMessage *message)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree char *debug = NULL;
-
   if (watch->run->failed ||
       (watch->run->signal &&
           GST_MESSAGE_SRC (message) != GST_OBJECT (watch->trainer)))
     return;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *debug = NULL;
   watch->run->failed = TRUE;
   gst_message_parse_error (message, &error, &debug);
   print_report (watch, "", error, debug);

@@ -62,6 +62,10 @@ def _fields(structure):
     return fields
 
 
+# Pipelines that a child of a fork has no threads to stop.
+_of_parents = []
+
+
 class Trainer:
     """Trains a dictionary on rows of d_in activations.
 
@@ -89,6 +93,7 @@ class Trainer:
         #: The last sae-stats message, as a dict; None before the first.
         self.last_stats = None
         self._hooks, self._dictionary, self._temporary = [], None, None
+        self._process = os.getpid()
         self.element = make_element("saetrainer")
         self._set(options)
         self.pipeline = Gst.Pipeline.new(None)
@@ -144,6 +149,11 @@ class Trainer:
             self._stop()
             raise
 
+    def _check_process(self):
+        """A child of a fork has none of the threads that train."""
+        if os.getpid() != self._process:
+            raise Error("this is a child of the process that trains: push there")
+
     # --- rows ---
 
     def push(self, rows, mask=None, target=None):
@@ -155,6 +165,7 @@ class Trainer:
         layout="sparsify": SAELens' folder has no place for it."""
         if self.pipeline is None:
             raise Error("the training has ended")
+        self._check_process()
         self._source.push(rows, mask, target=target)
 
     def train(self, arrays):
@@ -199,6 +210,7 @@ class Trainer:
 
     def save(self, path):
         """The dictionary as it is, in the middle of the run."""
+        self._check_process()
         if not self.element.emit("save", os.fspath(path)):
             self._bus.look()
             raise Error(f"{path}: could not be written")
@@ -206,6 +218,7 @@ class Trainer:
     def finish(self):
         """Trains on what is left, saves, and gives the Dictionary."""
         if self.pipeline is not None:
+            self._check_process()
             self._remove_hooks()
             self._source.end()
             try:
@@ -240,10 +253,13 @@ class Trainer:
         self._remove_hooks()
         if self.pipeline is not None:
             pipeline, self.pipeline = self.pipeline, None
-            pipeline.set_state(Gst.State.NULL)
+            if os.getpid() == self._process:
+                pipeline.set_state(Gst.State.NULL)
+            else:
+                _of_parents.append(pipeline)
 
     def _remove_temporary(self):
-        if self._temporary:
+        if self._temporary and os.getpid() == self._process:
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None
 

@@ -99,13 +99,28 @@ check_outline (const char *text, gsize size, const char *label, GError **error)
   return FALSE;
 }
 
+/* jansson passes over a NUL behind a number. */
+static gboolean
+check_nul (const char *text, gsize size, const char *label, GError **error)
+{
+  const char *nul = size == 0 ? NULL : memchr (text, 0, size);
+
+  if (nul == NULL)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
+      "%s: not valid JSON at byte %" G_GSIZE_FORMAT ": NUL", label,
+      (gsize) (nul - text) + 1);
+  return FALSE;
+}
+
 json_t *
 sae_json_read (const char *text, gsize size, const char *label, GError **error)
 {
   json_error_t problem;
   json_t *root;
 
-  if (!check_outline (text, size, label, error))
+  if (!check_nul (text, size, label, error) ||
+      !check_outline (text, size, label, error))
     return NULL;
   root = json_loadb (text, size, JSON_REJECT_DUPLICATES, &problem);
   if (root == NULL && problem.text[0] == '\0') {
@@ -123,6 +138,17 @@ sae_json_read (const char *text, gsize size, const char *label, GError **error)
     g_clear_pointer (&root, json_decref);
   }
   return root;
+}
+
+json_t *
+sae_json_read_value (const char *text)
+{
+  gsize size = strlen (text);
+
+  return check_outline (text, size, "", NULL)
+             ? json_loadb (text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                   NULL)
+             : NULL;
 }
 
 char *

@@ -20,6 +20,10 @@
 json_t *
 sae_json_read (const char *text, gsize size, const char *label, GError **error);
 
+/* Any JSON value that a string of such a text has in it, within the same
+ * limits; NULL when it is none, or asks for more. (transfer full) */
+json_t *sae_json_read_value (const char *text);
+
 /* A text from a file as an error message shows it: at most 80 characters, no
  * control characters. (transfer full) */
 char *sae_json_shorten (const char *text);

@@ -180,6 +180,8 @@ count (SaeLatentStats *stats, const char *path, const float *fraction,
     }
     stats->fired[i] =
         (guint64) round ((double) fraction[i] * (double) stats->n_rows);
+    /* 2^63 - 1 is none of the doubles. */
+    stats->fired[i] = MIN (stats->fired[i], stats->n_rows);
     stats->sum[i] = (double) mean[i] * (double) stats->fired[i];
     stats->max[i] = max[i];
   }

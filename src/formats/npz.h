@@ -9,8 +9,9 @@
 /* Arrays that one archive may hold. */
 #define SAE_NPZ_MAX_ARRAYS 64
 /* An archive may unpack to this many bytes, or to so many times its size where
- * that is more: weights are noise and hardly get smaller. */
-#define SAE_NPZ_SMALL_SIZE (64u * 1024 * 1024)
+ * that is more: weights are noise and hardly get smaller. float16 takes twice
+ * as much again. */
+#define SAE_NPZ_SMALL_SIZE (32u * 1024 * 1024)
 #define SAE_NPZ_MAX_RATIO 16
 
 typedef struct {

@@ -21,8 +21,7 @@ decode_value (const char *text)
 {
   if (!g_str_has_prefix (text, JSON_PREFIX))
     return NULL;
-  return json_loads (text + strlen (JSON_PREFIX),
-      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+  return sae_json_read_value (text + strlen (JSON_PREFIX));
 }
 
 static char *

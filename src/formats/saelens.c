@@ -129,8 +129,8 @@ read_tensors (SaeSafetensors *file, SaeDictionary *dictionary,
 
   if (folding->one_threshold && !read_one_threshold (file, dictionary, error))
     return FALSE;
-  return sae_tensor_table_read (file, tensors, n - folding->one_threshold,
-      error);
+  return sae_tensor_table_read (file, tensors,
+      n - (folding->one_threshold ? 1 : 0), error);
 }
 
 static gboolean

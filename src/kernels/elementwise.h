@@ -195,7 +195,7 @@ signum (float mu, float rate, float *restrict w, float *restrict m,
 static inline double
 add_lanes8 (const double *lane)
 {
-  double four[4], two[2];
+  double four[4] = {0}, two[2] = {0}; /* for analysers that unroll no loop */
 
   for (int i = 0; i < 4; i++)
     four[i] = lane[i] + lane[i + 4];
@@ -250,7 +250,7 @@ all_finite (const float *x, size_t n)
   size_t j = 0;
 
   for (; j + 16 <= n; j += 16)
-    for (int i = 0; i < 16; i++)
+    for (size_t i = 0; i < 16; i++)
       lane[i] += x[j + i] * 0.0f;
   for (; j < n; j++)
     sum += x[j] * 0.0f;
@@ -333,7 +333,7 @@ add_lanes16 (float *lane)
                                                                                \
     for (; j + 16 <= n; j += 16) {                                             \
       round_16 (x + j, factors + j, 16, inv_scale, wide, &lanes);              \
-      for (int i = 0; i < 16; i++)                                             \
+      for (size_t i = 0; i < 16; i++)                                          \
         q[j + i] = (type) wide[i];                                             \
     }                                                                          \
     round_16 (x + j, factors + j, n - j, inv_scale, wide, &lanes);             \

@@ -160,8 +160,10 @@ sum_of_offset_s16 (const int16_t *x, size_t d)
 {
   uint32_t sum = 0;
 
-  for (size_t j = 0; j < d; j++)
-    sum += (uint32_t) x[j];
+  for (size_t j = 0; j < d; j++) {
+    int32_t value = x[j];
+    sum += (uint32_t) value;
+  }
   return (int32_t) (sum * SAE_BYTES_OFFSET);
 }
 

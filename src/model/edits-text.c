@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "edits.h"
+#include "error-text.h"
 
 /* Terms of one edit that were read. */
 enum { SCALE = 1, OFFSET = 2, MIN = 4, MAX = 8, VALUE = 16 };
@@ -234,7 +235,9 @@ sae_edits_new_from_text (const char *text, GError **error)
   g_autoptr (SaeEdits) edits = sae_edits_new ();
   Reader reader = {text, text};
 
-  return read_edits (&reader, edits, error) ? g_steal_pointer (&edits) : NULL;
+  return sae_error_show (read_edits (&reader, edits, error), error)
+             ? g_steal_pointer (&edits)
+             : NULL;
 }
 
 /* The fewest digits that give the same float again. */

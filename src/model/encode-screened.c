@@ -63,7 +63,7 @@ keep_reaching (SaeCandidates *c, gsize first, gsize end, float lowest,
     gsize kept)
 {
   for (gsize p = first; p < end; p++) {
-    gboolean keeps = c->upper[p] >= lowest;
+    gsize keeps = c->upper[p] >= lowest;
     c->index[kept] = c->index[p];
     c->value[kept] = c->value[p];
     c->upper[kept] = c->upper[p];

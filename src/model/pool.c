@@ -7,6 +7,7 @@
  * takes, since the next round of a step is near. */
 #include "pool.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 /* About what it costs to go to sleep and be woken. */
@@ -30,6 +31,7 @@ struct _SaePool {
   guint n_threads, n_processors;
   Worker *workers; /* n_threads − 1; worker 0 is the caller */
   guint n_started;
+  guint n_forks; /* when they were */
 
   _Atomic guint64 state;
   _Atomic guint n_asleep;         /* workers */
@@ -47,6 +49,43 @@ struct _SaePool {
 
 /* Of all pools of the process. */
 static _Atomic guint n_workers;
+/* In the child of a fork no worker is left. */
+static guint n_forks;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void
+count_fork (void)
+{
+  n_forks++;
+  atomic_store (&n_workers, 0);
+}
+
+static void
+watch_forks (void)
+{
+  pthread_atfork (NULL, NULL, count_fork);
+}
+
+static void
+init_waiting (SaePool *pool)
+{
+  g_mutex_init (&pool->lock);
+  g_cond_init (&pool->work_there);
+  g_cond_init (&pool->work_done);
+}
+
+/* What they held or were inside of is as they left it. */
+static void
+forget_lost_workers (SaePool *pool)
+{
+  if (pool->n_started == 0 || pool->n_forks == n_forks)
+    return;
+  pool->n_started = 0;
+  atomic_store (&pool->state, 0);
+  atomic_store (&pool->n_asleep, 0);
+  atomic_store (&pool->caller_asleep, FALSE);
+  init_waiting (pool);
+}
 
 /* --- waiting -------------------------------------------------------------- */
 
@@ -180,6 +219,8 @@ work (gpointer data)
 static void
 start_workers (SaePool *pool)
 {
+  pthread_once (&once, watch_forks);
+  pool->n_forks = n_forks;
   while (pool->n_started + 1 < pool->n_threads) {
     Worker *worker = &pool->workers[pool->n_started];
     worker->pool = pool;
@@ -202,9 +243,7 @@ sae_pool_new (guint n_threads)
   pool->n_processors = g_get_num_processors ();
   pool->n_threads = n_threads ? n_threads : pool->n_processors;
   pool->workers = g_new0 (Worker, pool->n_threads);
-  g_mutex_init (&pool->lock);
-  g_cond_init (&pool->work_there);
-  g_cond_init (&pool->work_done);
+  init_waiting (pool);
   return pool;
 }
 
@@ -213,6 +252,7 @@ sae_pool_free (SaePool *pool)
 {
   if (!pool)
     return;
+  forget_lost_workers (pool);
   g_mutex_lock (&pool->lock);
   atomic_store (&pool->stop, TRUE);
   g_cond_broadcast (&pool->work_there);
@@ -269,6 +309,7 @@ sae_pool_run (SaePool *pool, guint n_tasks, SaePoolFunc func, gpointer data)
       func (task, 0, data);
     return;
   }
+  forget_lost_workers (pool);
   if (pool->n_started == 0)
     start_workers (pool);
   pool->n_tasks = n_tasks;

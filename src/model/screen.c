@@ -10,7 +10,7 @@
 /* What a norm is increased by for being computed in float64 and stored in
  * float32. */
 #define ROUND_UP (1 + 0x1p-20)
-/* Rows and latents whose largest number is outside are not screened: what
+/* Rows with larger numbers, and latents outside, are not screened: what
  * underflows and overflows inside is within the bounds' room for it. */
 #define SMALLEST 0x1p-40f
 #define LARGEST 0x1p40f
@@ -199,6 +199,21 @@ scale_of (const SaeScreen *screen, const float *x, SaeScreenPrecision precision,
   return largest / (float) limit_s16 (screen->width);
 }
 
+/* All that @row has, its largest number is @largest, is rounded off. */
+static void
+round_to_zeros (const SaeScreen *screen, SaeScreenPrecision precision,
+    float largest, gpointer q, SaeScreenedRow *row)
+{
+  gsize d = screen->d_in;
+  double norm = sqrt ((double) d) * largest * ROUND_UP;
+
+  memset (q, 0,
+      screen->width * (precision == SAE_SCREEN_S8 ? 1 : sizeof (gint16)));
+  row->scale = 1;
+  row->norm = (float) MAX (norm * ROUND_UP, G_MINFLOAT);
+  row->error = (float) ((1 + rounding_share (d)) * norm * ROUND_UP);
+}
+
 gboolean
 sae_screen_round_row (const SaeScreen *screen, const float *x,
     SaeScreenPrecision precision, gpointer q, SaeScreenedRow *row)
@@ -209,8 +224,12 @@ sae_screen_round_row (const SaeScreen *screen, const float *x,
   SaeRoundedSums sums = {0, 0};
   double q_norm, r_norm, norm;
 
-  if (largest != 0 && !(largest >= SMALLEST && largest <= LARGEST))
+  if (!(largest <= LARGEST))
     return FALSE;
+  if (largest > 0 && largest < SMALLEST) {
+    round_to_zeros (screen, precision, largest, q, row);
+    return TRUE;
+  }
   scale = scale_of (screen, x, precision, largest);
   if (precision == SAE_SCREEN_S8)
     kernels->round_s8 (x, screen->columns, d, 1 / scale, q, &sums);

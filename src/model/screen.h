@@ -43,7 +43,7 @@ void sae_screen_free (SaeScreen *screen);
 void sae_screen_set_latent (SaeScreen *screen, guint i, const float *w);
 
 /* Rounds one row to integers of the @precision, @q [width] of gint8 or gint16.
- * FALSE when its numbers are too large or too small for the bounds to hold. */
+ * FALSE when its numbers are too large for the bounds to hold. */
 gboolean sae_screen_round_row (const SaeScreen *screen, const float *x,
     SaeScreenPrecision precision, gpointer q, SaeScreenedRow *row);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "prefixes.h"
 
+#include "error-text.h"
+
 #define ROWS_PER_TASK 32
 
 static gboolean
@@ -10,7 +12,7 @@ fail (const char *text, guint d_sae, GError **error)
       "prefixes: expected at most %d ascending sizes from 1 to dict-size %u, "
       "as in \"64,256\", got '%s'",
       SAE_MAX_PREFIXES, d_sae, text);
-  return FALSE;
+  return sae_error_show (FALSE, error);
 }
 
 gboolean

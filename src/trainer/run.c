@@ -124,7 +124,7 @@ start_thresholds (SaeRun *run, const float *threshold)
   if (run->net.sparsity != SAE_SPARSITY_BATCH_TOP_K || !threshold)
     return;
   for (guint i = 0; i < run->net.d_sae; i++)
-    mean += MAX (threshold[i], 0.0f) / run->net.d_sae;
+    mean += MAX (threshold[i], 0.0f) / (float) run->net.d_sae;
   sae_batch_top_k_start_at (&run->batch_top_k, mean);
 }
 

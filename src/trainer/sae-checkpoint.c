@@ -155,7 +155,9 @@ sae_checkpoint_restore (SaeCheckpoint *checkpoint,
   if (!check_weights (checkpoint, "W_enc", resolved.d_sae, resolved.d_in,
           error) ||
       !check_weights (checkpoint, "W_dec", resolved.d_sae, resolved.d_out,
-          error))
+          error) ||
+      (resolved.skip && !check_weights (checkpoint, "W_skip", resolved.d_out,
+                            resolved.d_in, error)))
     return FALSE;
   whole.run = sae_run_new (&resolved, NULL, error);
   if (!whole.run)

@@ -83,7 +83,7 @@ reserve_kept (Update *update)
     return FALSE;
   for (guint i = 0; i < run->net.d_sae; i++) {
     update->place[i] = n;
-    n += is_active (run, i);
+    n += is_active (run, i) ? 1 : 0;
   }
   update->kept = sae_scratch_reserve (&run->scratch[SAE_RUN_KEPT],
       n * ((gsize) run->net.d_in + run->net.d_out), sizeof (float));

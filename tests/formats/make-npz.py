@@ -81,13 +81,13 @@ short = dict(plain)["W_enc.npy"][:-4]
 write("short-array", archive([("W_enc.npy", short)] + plain[1:]))
 write("long-array", archive([("W_enc.npy", short + bytes(8))] + plain[1:]))
 write("short-header", archive([("W_enc.npy", short[:40])] + plain[1:]))
-# 80 MiB of zeros in 80 KB, and as much that is declared only
+# 80 MiB of zeros in 80 KB, and 20 that are declared only
 write("bomb", archive(arrays(W_enc=np.zeros((4096, 5120), "<f4")),
                       zipfile.ZIP_DEFLATED))
 huge = npy(np.zeros((1, 1), "<f4"))[:-4].replace(
-    b"(1, 1), }      ", b"(2048, 5120), }")
+    b"(1, 1), }      ", b"(1024, 5120), }")
 size = struct.pack("<I", len(huge))
-declared = struct.pack("<I", len(huge) + 4 * 2048 * 5120)
+declared = struct.pack("<I", len(huge) + 4 * 1024 * 5120)
 write("declared", archive([("W_enc.npy", huge)] + plain[1:],
                           zipfile.ZIP_DEFLATED).replace(size, declared))
 # a byte of the last array

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "../same-memory.h"
 #include "scratch.h"
 
 #include <stdio.h>
@@ -83,7 +84,7 @@ scratch_assert_text (const char *path, const char *text)
 
   g_file_get_contents (path, &found, &size, &error);
   g_assert_no_error (error);
-  g_assert_cmpmem (found, size, text, strlen (text));
+  assert_same_memory (found, size, text, strlen (text));
 }
 
 void

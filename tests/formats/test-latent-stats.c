@@ -27,7 +27,7 @@ make_stats (void)
   for (guint i = 0; i < D_SAE; i++) {
     stats.fired[i] = fired[i];
     stats.sum[i] = 0.25 * i * (double) fired[i];
-    stats.max[i] = i * 0.5f;
+    stats.max[i] = (float) i * 0.5f;
   }
   return stats;
 }
@@ -132,7 +132,7 @@ test_histogram (Scratch *scratch, gconstpointer data)
   g_autofree char *folder = save (scratch, &stats);
 
   for (guint i = 0; i < 21; i++)
-    edges[i] = -10 + 0.5f * i;
+    edges[i] = -10 + 0.5f * (float) i;
   expect_floats (folder, "log10_histogram_counts", counts, 20);
   expect_floats (folder, "log10_histogram_edges", edges, 21);
   sae_latent_stats_clear (&stats);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../same-memory.h"
+#include "fault.h"
 #include "layouts.h"
 #include "scratch.h"
 
@@ -49,14 +53,13 @@ save (const SaeLayout *layout, const SaeDictionary *dictionary,
   return FALSE;
 }
 
-/* Small, with numbers that show a wrong orientation. */
 static SaeDictionary *
-make_dictionary (const char *sparsity)
+make_dictionary_of (const char *sparsity, guint32 d_in, guint32 d_sae)
 {
   SaeDictionary *dictionary = sae_dictionary_new ();
 
-  dictionary->d_in = dictionary->d_out = 3;
-  dictionary->d_sae = 5;
+  dictionary->d_in = dictionary->d_out = d_in;
+  dictionary->d_sae = d_sae;
   dictionary->k = strcmp (sparsity, "top-k") == 0       ? 2
                   : strcmp (sparsity, "group-max") == 0 ? 5
                                                         : 0;
@@ -64,6 +67,15 @@ make_dictionary (const char *sparsity)
   dictionary->ties = g_strdup ("keep-all");
   dictionary->pre_bias = TRUE;
   g_assert_true (sae_dictionary_allocate (dictionary, NULL));
+  return dictionary;
+}
+
+/* Small, with numbers that show a wrong orientation. */
+static SaeDictionary *
+make_dictionary (const char *sparsity)
+{
+  SaeDictionary *dictionary = make_dictionary_of (sparsity, 3, 5);
+
   for (guint i = 0; i < 15; i++) {
     dictionary->W_enc[i] = (float) i + 0.25f;
     dictionary->W_dec[i] = (float) i - 7.5f;
@@ -87,23 +99,25 @@ assert_same (const SaeDictionary *a, const SaeDictionary *b)
   g_assert_cmpstr (a->sparsity, ==, b->sparsity);
   g_assert_cmpstr (a->ties, ==, b->ties);
   g_assert_cmpint (a->pre_bias, ==, b->pre_bias);
-  g_assert_cmpmem (a->W_enc, 60, b->W_enc, 60);
-  g_assert_cmpmem (a->W_dec, 60, b->W_dec, 60);
-  g_assert_cmpmem (a->b_enc, 20, b->b_enc, 20);
-  g_assert_cmpmem (a->b_dec, 12, b->b_dec, 12);
+  assert_same_memory (a->W_enc, 60, b->W_enc, 60);
+  assert_same_memory (a->W_dec, 60, b->W_dec, 60);
+  assert_same_memory (a->b_enc, 20, b->b_enc, 20);
+  assert_same_memory (a->b_dec, 12, b->b_dec, 12);
   g_assert_true ((a->threshold == NULL) == (b->threshold == NULL));
   if (a->threshold != NULL)
-    g_assert_cmpmem (a->threshold, 20, b->threshold, 20);
+    assert_same_memory (a->threshold, 20, b->threshold, 20);
   g_assert_cmpstr (g_hash_table_lookup (a->metadata, "model"), ==,
       g_hash_table_lookup (b->metadata, "model"));
 }
 
-static void
+/* How many lengths were tried. */
+static guint
 check_truncations (const char *path, const char *name)
 {
   g_autofree char *file = g_build_filename (path, name, NULL);
   g_autofree char *whole = NULL;
   gsize full;
+  guint n = 0;
 
   g_assert_true (g_file_get_contents (file, &whole, &full, NULL));
   for (gsize size = 0; size < full; size++) {
@@ -114,8 +128,10 @@ check_truncations (const char *path, const char *name)
     scratch_write (file, whole, size);
     g_assert_null (sae_layouts_load (path, &error));
     scratch_assert_error (&error, SAE_ERROR_FORMAT, file);
+    n++;
   }
   scratch_write (file, whole, full);
+  return n;
 }
 
 static void
@@ -124,14 +140,83 @@ test_every_layout_refuses_every_shorter_length (Scratch *scratch,
 {
   const SaeLayout *const *layout = sae_layouts_list ();
   g_autoptr (SaeDictionary) dictionary = make_dictionary (rule);
+  guint n = 0;
 
   for (; *layout != NULL; layout++) {
     g_autofree char *path = scratch_path (scratch, (*layout)->name);
     if (!save (*layout, dictionary, path))
       continue;
     for (guint i = 0; (*layout)->files[i] != NULL; i++)
-      check_truncations (path, (*layout)->files[i]);
+      n += check_truncations (path, (*layout)->files[i]);
   }
+  fault_report (23, n, n, 0);
+}
+
+/* More than 64 KiB of weights, cut at every length; or else every 7th. */
+static void
+test_every_length_of_a_large_file (Scratch *scratch, gconstpointer data)
+{
+  g_autoptr (SaeDictionary) dictionary = make_dictionary_of ("top-k", 61, 135);
+  g_autofree char *path = scratch_path (scratch, "out");
+  g_autofree char *file =
+      g_build_filename (path, "sae_weights.safetensors", NULL);
+  g_autofree char *whole = NULL;
+  gsize full, step = g_test_slow () ? 1 : 7, n = 0;
+
+  g_assert_true (sae_layouts_save (dictionary, "saelens", path, NULL));
+  g_assert_true (g_file_get_contents (file, &whole, &full, NULL));
+  g_assert_cmpuint (full, >, 65536);
+  for (gsize size = full - 1; size < full; size -= step, n++) {
+    GError *error = NULL;
+    g_assert_cmpint (truncate (file, (off_t) size), ==, 0);
+    g_assert_null (sae_layouts_load (path, &error));
+    scratch_assert_error (&error, SAE_ERROR_FORMAT, file);
+  }
+  fault_report (23, n, n, 0);
+}
+
+/* What is bad, at every place of the weights. */
+static guint
+check_bad_numbers (const char *path, const char *name)
+{
+  static const float bad[] = {NAN, INFINITY, -INFINITY};
+  g_autofree char *file = g_build_filename (path, name, NULL);
+  g_autofree char *whole = NULL;
+  gsize full, header;
+  guint n = 0;
+
+  if (!g_str_has_suffix (name, ".safetensors"))
+    return 0;
+  g_assert_true (g_file_get_contents (file, &whole, &full, NULL));
+  memcpy (&header, whole, sizeof header);
+  for (gsize at = 8 + GUINT64_FROM_LE (header); at < full; at += 4, n++) {
+    g_autofree char *copy = g_memdup2 (whole, full);
+    GError *error = NULL;
+    memcpy (copy + at, &bad[n % G_N_ELEMENTS (bad)], 4);
+    scratch_write (file, copy, full);
+    g_assert_null (sae_layouts_load (path, &error));
+    scratch_assert_error (&error, SAE_ERROR_NON_FINITE, file);
+  }
+  return n;
+}
+
+static void
+test_every_layout_refuses_what_is_no_number (Scratch *scratch,
+    gconstpointer rule)
+{
+  const SaeLayout *const *layout = sae_layouts_list ();
+  g_autoptr (SaeDictionary) dictionary = make_dictionary (rule);
+  guint n = 0;
+
+  for (; *layout != NULL; layout++) {
+    g_autofree char *path = scratch_path (scratch, (*layout)->name);
+    if (!save (*layout, dictionary, path))
+      continue;
+    for (guint i = 0; (*layout)->files[i] != NULL; i++)
+      n += check_bad_numbers (path, (*layout)->files[i]);
+  }
+  g_assert_cmpuint (n, >, 0);
+  fault_report (26, n, n, 0);
 }
 
 static void
@@ -303,10 +388,13 @@ main (int argc, char **argv)
   for (guint i = 0; i < G_N_ELEMENTS (rules); i++) {
     add_for_rule ("every-layout-refuses-every-shorter-length", rules[i],
         test_every_layout_refuses_every_shorter_length);
+    add_for_rule ("every-layout-refuses-what-is-no-number", rules[i],
+        test_every_layout_refuses_what_is_no_number);
     add_for_rule ("every-layout-gives-back-what-was-saved", rules[i],
         test_every_layout_gives_back_what_was_saved);
   }
 #define ADD(name, test) scratch_add ("/formats/layouts/" name, test)
+  ADD ("every-length-of-a-large-file", test_every_length_of_a_large_file);
   ADD ("load-says-what-was-looked-for", test_load_says_what_was_looked_for);
   ADD ("save-refuses-unknown-layouts", test_save_refuses_unknown_layouts);
   ADD ("input-norms-are-kept-or-refused", test_input_norms_are_kept_or_refused);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../same-memory.h"
 #include "npy.h"
 #include "scratch.h"
 
@@ -101,8 +102,8 @@ test_builds_the_header_that_numpy_writes (void)
     g_assert_no_error (error);
     g_file_get_contents (path, &data, NULL, &error);
     g_assert_no_error (error);
-    g_assert_cmpmem (g_bytes_get_data (built, NULL), g_bytes_get_size (built),
-        data, g_bytes_get_size (built));
+    assert_same_memory (g_bytes_get_data (built, NULL),
+        g_bytes_get_size (built), data, g_bytes_get_size (built));
   }
 }
 
@@ -163,8 +164,8 @@ test_takes_any_order_and_spacing (void)
       "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }\n",
       "{'shape': (3, 4), 'descr': '<f4', 'fortran_order': False}\n",
       "{\"fortran_order\":False,\"shape\":(3,4,),\"descr\":\"<f4\"}    \n",
-      "  { 'descr' : '<f4' , 'fortran_order' : False , 'shape' : ( 3L , 4L ) "
-      "} \n",
+      ("  { 'descr' : '<f4' , 'fortran_order' : False , 'shape' : ( 3L , 4L ) "
+       "} \n"),
   };
   for (guint i = 0; i < G_N_ELEMENTS (dicts); i++) {
     for (guint8 major = 1; major <= 3; major++) {

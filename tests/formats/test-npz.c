@@ -99,7 +99,7 @@ static const struct {
     {"short-array", SAE_ERROR_FORMAT, "W_enc: expected 60 bytes after"},
     {"long-array", SAE_ERROR_FORMAT, "W_enc: expected 60 bytes after"},
     {"short-header", SAE_ERROR_FORMAT, "W_enc: npy header: declared"},
-    {"bomb", SAE_ERROR_UNSUPPORTED, "expected arrays of at most 67108864"},
+    {"bomb", SAE_ERROR_UNSUPPORTED, "expected arrays of at most 33554432"},
     {"declared", SAE_ERROR_FORMAT, "cannot unpack to the declared"},
     {"spoilt", SAE_ERROR_FORMAT, "threshold: CRC error"},
 };

@@ -4,6 +4,7 @@
 
 #include "saelens-config.h"
 #include "comma-locale.h"
+#include "peak.h"
 #include "scratch.h"
 
 static SaeDictionary *
@@ -657,6 +658,30 @@ test_build_refuses_keys_that_break_saelens (void)
   check_build_refuses (dictionary, SAE_ERROR_FORMAT, "expected UTF-8");
 }
 
+/* A string is small as one, but what it would be when it is read as JSON, which
+ * it looks like, need not be. */
+static void
+test_values_in_strings_are_bounded (void)
+{
+  g_autoptr (GString) text =
+      g_string_new ("{" STANDARD ", \"metadata\": {\"x\": \"json:[{}");
+  g_autoptr (SaeDictionary) dictionary = NULL;
+  SaeSaelensFolding folding;
+  GError *error = NULL;
+  gsize before;
+
+  while (text->len < SAE_SAELENS_MAX_CONFIG - 8)
+    g_string_append (text, ",{}");
+  g_string_append (text, "]\"}}");
+  before = peak_read ();
+  dictionary = parse (text->str, &folding, &error);
+  g_assert_no_error (error);
+  g_assert_true (
+      g_str_has_prefix (g_hash_table_lookup (dictionary->metadata, "x"),
+          "json:[{},{}"));
+  g_assert_cmpuint (peak_read () - before, <, 32u << 20);
+}
+
 static void
 test_locale_does_not_matter (Scratch *scratch, gconstpointer data)
 {
@@ -703,6 +728,7 @@ main (int argc, char **argv)
   ADD ("metadata-comes-back-as-it-was", test_metadata_comes_back_as_it_was);
   ADD ("strings-that-look-encoded-stay-strings",
       test_strings_that_look_encoded_stay_strings);
+  ADD ("values-in-strings-are-bounded", test_values_in_strings_are_bounded);
   ADD ("version-is-never-below-the-layouts",
       test_version_is_never_below_the_layouts);
   ADD ("build-refuses-what-the-format-lacks",

@@ -6,6 +6,7 @@
 
 #include <glib/gstdio.h>
 
+#include "../same-memory.h"
 #include "atomic-write.h"
 #include "saelens.h"
 #include "safetensors.h"
@@ -73,7 +74,7 @@ check_arrays (const SaeDictionary *dictionary, const char *folder,
           fabs (out) * 0x1.00001p-24);
     }
   }
-  g_assert_cmpmem (dictionary->b_dec, 4 * D_IN, b_dec, 4 * D_IN);
+  assert_same_memory (dictionary->b_dec, 4 * D_IN, b_dec, 4 * D_IN);
 }
 
 static void
@@ -86,7 +87,7 @@ check_threshold (const SaeDictionary *dictionary, const char *folder)
     return;
   }
   threshold = raw_tensor (folder, "threshold", D_SAE);
-  g_assert_cmpmem (dictionary->threshold, 4 * D_SAE, threshold, 4 * D_SAE);
+  assert_same_memory (dictionary->threshold, 4 * D_SAE, threshold, 4 * D_SAE);
 }
 
 static void
@@ -101,8 +102,8 @@ check_gate (const SaeDictionary *dictionary, const char *folder)
   }
   r_mag = raw_tensor (folder, "r_mag", D_SAE);
   b_mag = raw_tensor (folder, "b_mag", D_SAE);
-  g_assert_cmpmem (dictionary->r_mag, 4 * D_SAE, r_mag, 4 * D_SAE);
-  g_assert_cmpmem (dictionary->b_mag, 4 * D_SAE, b_mag, 4 * D_SAE);
+  assert_same_memory (dictionary->r_mag, 4 * D_SAE, r_mag, 4 * D_SAE);
+  assert_same_memory (dictionary->b_mag, 4 * D_SAE, b_mag, 4 * D_SAE);
 }
 
 static char *
@@ -373,7 +374,7 @@ test_factors_of_finetuning_must_be_meant (Scratch *scratch, gconstpointer data)
       SAE_ERROR_NON_FINITE, "latent 2: its row of W_dec overflows");
   weights.tensors[4].data = ones;
   dictionary = load_folder (scratch, OLD_CONFIG ("false"), &weights);
-  g_assert_cmpmem (dictionary->W_dec, sizeof values, values, sizeof values);
+  assert_same_memory (dictionary->W_dec, sizeof values, values, sizeof values);
   weights.tensors[4].shape[0] = 3;
   check_config_refused (scratch, OLD_CONFIG ("true"), &weights, SAE_ERROR_SIZE,
       "scaling_factor: expected [5], file has [3]");
@@ -588,7 +589,7 @@ test_saved_transcoder_loads_bit_for_bit (Scratch *scratch, gconstpointer data)
 {
   for (guint i = 0; i < 4; i++) {
     g_autoptr (SaeDictionary) dictionary =
-        make_transcoder (i % 2 ? "jump-relu" : "l1", i / 2);
+        make_transcoder (i % 2 ? "jump-relu" : "l1", i >= 2);
     g_autofree char *path = scratch_path (scratch, "out");
     g_autoptr (SaeDictionary) again = NULL;
     GError *error = NULL;
@@ -598,12 +599,12 @@ test_saved_transcoder_loads_bit_for_bit (Scratch *scratch, gconstpointer data)
     g_assert_no_error (error);
     g_assert_cmpuint (again->d_out, ==, 3);
     g_assert_cmpstr (again->sparsity, ==, dictionary->sparsity);
-    g_assert_cmpmem (again->W_enc, 140, dictionary->W_enc, 140);
-    g_assert_cmpmem (again->W_dec, 84, dictionary->W_dec, 84);
-    g_assert_cmpmem (again->b_dec, 12, dictionary->b_dec, 12);
+    assert_same_memory (again->W_enc, 140, dictionary->W_enc, 140);
+    assert_same_memory (again->W_dec, 84, dictionary->W_dec, 84);
+    assert_same_memory (again->b_dec, 12, dictionary->b_dec, 12);
     g_assert_true ((again->W_skip != NULL) == (i / 2));
     if (i / 2)
-      g_assert_cmpmem (again->W_skip, 60, dictionary->W_skip, 60);
+      assert_same_memory (again->W_skip, 60, dictionary->W_skip, 60);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "../same-memory.h"
 #include "safetensors.h"
 #include "scratch.h"
 
@@ -35,10 +36,10 @@ test_written_file_reads_back (Scratch *scratch, gconstpointer data)
   g_assert_cmpuint (entry->offset % 8, ==, 0);
   g_assert_cmpuint (entry->shape[0], ==, 3);
   g_assert_true (sae_safetensors_read_float32 (file, entry, values, &error));
-  g_assert_cmpmem (values, sizeof values, turned, sizeof turned);
+  assert_same_memory (values, sizeof values, turned, sizeof turned);
   entry = sae_safetensors_find (file, "W_plain");
   g_assert_true (sae_safetensors_read_float32 (file, entry, values, &error));
-  g_assert_cmpmem (values, sizeof values, a, sizeof a);
+  assert_same_memory (values, sizeof values, a, sizeof a);
   entry = sae_safetensors_find (file, "b");
   g_assert_cmpuint (entry->rank, ==, 0);
   g_assert_true (sae_safetensors_read_float32 (file, entry, values, &error));
@@ -63,9 +64,10 @@ test_written_bytes_are_the_formats (Scratch *scratch, gconstpointer data)
   close (fd);
   g_file_get_contents (path, &written, &size, NULL);
   g_assert_cmpuint (size, ==, 8 + sizeof header - 1 + sizeof tail);
-  g_assert_cmpmem (written, 8, "\x38\0\0\0\0\0\0\0", 8);
-  g_assert_cmpmem (written + 8, sizeof header - 1, header, sizeof header - 1);
-  g_assert_cmpmem (written + size - 8, 8, tail, 8);
+  assert_same_memory (written, 8, "\x38\0\0\0\0\0\0\0", 8);
+  assert_same_memory (written + 8, sizeof header - 1, header,
+      sizeof header - 1);
+  assert_same_memory (written + size - 8, 8, tail, 8);
 }
 
 static void
@@ -126,7 +128,8 @@ test_metadata_and_raw_dtypes (Scratch *scratch, gconstpointer data)
   g_assert_no_error (error);
   close (fd);
   g_assert_true (g_file_get_contents (path, &written, NULL, NULL));
-  g_assert_cmpmem (written + 8, sizeof header - 1, header, sizeof header - 1);
+  assert_same_memory (written + 8, sizeof header - 1, header,
+      sizeof header - 1);
   file = sae_safetensors_open (path, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (sae_safetensors_get_metadata (file, "format"), ==,
@@ -135,7 +138,7 @@ test_metadata_and_raw_dtypes (Scratch *scratch, gconstpointer data)
   g_assert_null (sae_safetensors_get_metadata (file, "u"));
   g_assert_true (sae_safetensors_read_bytes (file,
       sae_safetensors_find (file, "u"), u_read, &error));
-  g_assert_cmpmem (u_read, sizeof u_read, u, sizeof u);
+  assert_same_memory (u_read, sizeof u_read, u, sizeof u);
 }
 
 static void

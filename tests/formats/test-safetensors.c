@@ -10,6 +10,8 @@
 #endif
 #endif
 
+#include "../same-memory.h"
+#include "fault.h"
 #include "json-text.h"
 #include "safetensors.h"
 #include "scratch.h"
@@ -22,7 +24,7 @@ build_file (const char *header, gsize n_data)
   guint64 length = GUINT64_TO_LE ((guint64) strlen (header));
 
   g_byte_array_append (file, (const guint8 *) &length, 8);
-  g_byte_array_append (file, (const guint8 *) header, strlen (header));
+  g_byte_array_append (file, (const guint8 *) header, (guint) strlen (header));
   for (gsize i = 0; i < n_data; i++) {
     guint8 byte = (guint8) i;
     g_byte_array_append (file, &byte, 1);
@@ -171,6 +173,30 @@ test_refuses_what_the_format_forbids (void)
     g_assert_nonnull (strstr (error->message, "the file: "));
     scratch_assert_error (&error, SAE_ERROR_FORMAT, rows[i].part);
   }
+  fault_report (25, G_N_ELEMENTS (rows), G_N_ELEMENTS (rows), 0);
+}
+
+/* Wherever it stands. */
+static void
+test_refuses_nul (void)
+{
+  static const char header[] = "{\"a\":" T ("U8", "[1]", 0, 1) "}";
+
+  for (guint at = 0; at <= strlen (header); at++) {
+    g_autoptr (GString) with_nul = g_string_new (header);
+    guint64 length;
+    g_autoptr (GBytes) bytes = NULL;
+    GError *error = NULL;
+    g_string_insert_len (with_nul, at, "", 1);
+    length = GUINT64_TO_LE ((guint64) with_nul->len);
+    g_string_append_c (with_nul, 'x');
+    g_string_prepend_len (with_nul, (const char *) &length, 8);
+    bytes = g_bytes_new (with_nul->str, with_nul->len);
+    g_assert_null (sae_safetensors_open_bytes (bytes, "the file", &error));
+    scratch_assert_error (&error, SAE_ERROR_FORMAT,
+        at == 0 ? "begins with '{'" : "NUL");
+  }
+  fault_report (25, sizeof header, sizeof header, 0);
 }
 
 static void
@@ -204,6 +230,7 @@ test_refuses_header_lengths_beyond_the_file (void)
     g_assert_null (sae_safetensors_open_bytes (bytes, "the file", &error));
     scratch_assert_error (&error, SAE_ERROR_FORMAT, found);
   }
+  fault_report (25, G_N_ELEMENTS (lengths), G_N_ELEMENTS (lengths), 0);
 }
 
 #define TWO                                                                    \
@@ -267,7 +294,7 @@ test_reads_every_floating_type (void)
     g_assert_no_error (error);
     entry = sae_safetensors_find (file, "x");
     g_assert_true (sae_safetensors_read_float32 (file, entry, values, &error));
-    g_assert_cmpmem (values, sizeof values, expected, sizeof expected);
+    assert_same_memory (values, sizeof values, expected, sizeof expected);
     values[0] = 0;
     g_assert_true (
         sae_safetensors_read_range (file, entry, 1, 1, values, &error));
@@ -474,6 +501,7 @@ main (int argc, char **argv)
 #define ADD(name, test) g_test_add_func (PATH name, test)
   ADD ("opens-what-the-format-allows", test_opens_what_the_format_allows);
   ADD ("refuses-what-the-format-forbids", test_refuses_what_the_format_forbids);
+  ADD ("refuses-nul", test_refuses_nul);
   ADD ("refuses-deep-nesting", test_refuses_deep_nesting);
   ADD ("refuses-header-lengths-beyond-the-file",
       test_refuses_header_lengths_beyond_the_file);

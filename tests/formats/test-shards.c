@@ -8,6 +8,7 @@
 
 #include <glib/gstdio.h>
 
+#include "../same-memory.h"
 #include "layouts.h"
 #include "safetensors.h"
 #include "scratch.h"
@@ -105,10 +106,10 @@ test_loads (Scratch *scratch, gconstpointer data)
   index = cut (path, layout, NULL, NULL);
   two = sae_layouts_load (path, &error);
   g_assert_no_error (error);
-  g_assert_cmpmem (two->W_enc, 60, one->W_enc, 60);
-  g_assert_cmpmem (two->W_dec, 60, one->W_dec, 60);
-  g_assert_cmpmem (two->b_enc, 20, one->b_enc, 20);
-  g_assert_cmpmem (two->b_dec, 12, one->b_dec, 12);
+  assert_same_memory (two->W_enc, 60, one->W_enc, 60);
+  assert_same_memory (two->W_dec, 60, one->W_dec, 60);
+  assert_same_memory (two->b_enc, 20, one->b_enc, 20);
+  assert_same_memory (two->b_dec, 12, one->b_dec, 12);
 }
 
 static const struct {

@@ -4,11 +4,13 @@
  * where the rest is cut into two memories. What is accepted must be as
  * promised, and must read as the same when it is written as sparse and as
  * dense codes. */
+#include "../same-memory.h"
 #include "fuzz.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "buffers.h"
 #include "gstsaecodesreader.h"
 
 #define D_SAE 8
@@ -45,22 +47,15 @@ choose_caps (guint8 choice)
   return caps;
 }
 
-static GstMemory *
-wrap (const uint8_t *data, size_t size)
-{
-  return gst_memory_new_wrapped (GST_MEMORY_FLAG_READONLY, (gpointer) data,
-      size, 0, size, NULL, NULL);
-}
-
 static GstBuffer *
 make_buffer (const uint8_t *data, size_t size, guint8 cut)
 {
   GstBuffer *buffer = gst_buffer_new ();
   size_t first = cut == 0 ? size : MIN (cut, size);
 
-  gst_buffer_append_memory (buffer, wrap (data, first));
+  fuzz_append (buffer, data, first);
   if (first < size)
-    gst_buffer_append_memory (buffer, wrap (data + first, size - first));
+    fuzz_append (buffer, data + first, size - first);
   return buffer;
 }
 
@@ -91,11 +86,11 @@ expect_same (const GstSaeCodesReader *a, const guint8 *bytes, gsize size,
   gst_sae_codes_reader_init (&b);
   g_assert_true (gst_sae_codes_reader_open (&b, buffer, &caps, D_SAE, NULL));
   g_assert_cmpuint (b.n_rows, ==, a->n_rows);
-  g_assert_cmpmem (b.offsets, (b.n_rows + 1) * sizeof (gsize), a->offsets,
+  assert_same_memory (b.offsets, (b.n_rows + 1) * sizeof (gsize), a->offsets,
       (a->n_rows + 1) * sizeof (gsize));
   if (nnz > 0) {
-    g_assert_cmpmem (b.indices, 4 * nnz, a->indices, 4 * nnz);
-    g_assert_cmpmem (b.values, 4 * nnz, a->values, 4 * nnz);
+    assert_same_memory (b.indices, 4 * nnz, a->indices, 4 * nnz);
+    assert_same_memory (b.values, 4 * nnz, a->values, 4 * nnz);
   }
   gst_sae_codes_reader_clear (&b);
   gst_buffer_unref (buffer);
@@ -126,26 +121,21 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   static GstSaeCodesReader reader; /* its scratch is kept, as elements do */
   g_autoptr (GError) error = NULL;
-  GstSaeTensors caps;
+  GstSaeTensors caps = choose_caps (fuzz_take_byte (&data, &size));
+  guint8 cut = fuzz_take_byte (&data, &size);
   GstBuffer *buffer;
+  gboolean ok;
 
-  if (size < 2)
-    return 0;
-  if (!gst_is_initialized ()) {
-    g_setenv ("GST_REGISTRY_DISABLE", "yes", TRUE);
-    gst_init (NULL, NULL);
-  }
-  caps = choose_caps (data[0]);
-  buffer = make_buffer (data + 2, size - 2, data[1]);
-  if (gst_sae_codes_reader_open (&reader, buffer, &caps, D_SAE, &error)) {
-    g_assert_no_error (error);
-    check_rows (&reader);
-    if (reader.n_rows > 0 && reader.n_rows <= MAX_ROWS_AGAIN)
-      check_again (&reader);
-  } else {
-    g_assert_true (g_utf8_validate (error->message, -1, NULL));
+  fuzz_init_gst ();
+  buffer = make_buffer (data, size, cut);
+  ok = gst_sae_codes_reader_open (&reader, buffer, &caps, D_SAE, &error);
+  fuzz_check_error (ok, error);
+  if (!ok)
     g_assert_cmpuint (reader.n_rows, ==, 0);
-  }
+  else
+    check_rows (&reader);
+  if (ok && reader.n_rows > 0 && reader.n_rows <= MAX_ROWS_AGAIN)
+    check_again (&reader);
   gst_buffer_unref (buffer);
   return 0;
 }

@@ -3,15 +3,16 @@
  * Runs a fuzz target without an engine, as a test: every file of its corpus,
  * then mutations of them that are the same in each run. */
 #include <string.h>
+#include <sys/resource.h>
 
 #include <glib.h>
 
+#include "fault.h"
 #include "fuzz.h"
 
-#ifndef MAX_SIZE
-#define MAX_SIZE 4096
-#endif
 #define SEED 0x5ae
+
+static guint64 n_tried;
 
 static GPtrArray *
 load_corpus (void)
@@ -49,6 +50,7 @@ run_target (gconstpointer data, gsize size)
   if (size > 0)
     memcpy (copy, data, size);
   LLVMFuzzerTestOneInput (copy, size);
+  n_tried++;
 }
 
 static void
@@ -61,6 +63,8 @@ test_corpus (void)
     gconstpointer data = g_bytes_get_data (corpus->pdata[i], &size);
     run_target (data, size);
   }
+  /* Seeds that are all refused would not get far. */
+  g_assert_cmpuint (fuzz_n_accepted, >, 0);
 }
 
 static void
@@ -178,6 +182,22 @@ test_mutations (void)
   }
 }
 
+/* Of the whole program, which has seen all of them by then. */
+static void
+test_memory (void)
+{
+  struct rusage usage;
+
+  getrusage (RUSAGE_SELF, &usage);
+  g_test_message ("%ld KiB at most", usage.ru_maxrss);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  g_test_skip ("a sanitizer takes more memory itself");
+#else
+  g_assert_cmpint (usage.ru_maxrss, <=, MAX_MEGABYTES * 1024);
+#endif
+  fault_report (24, n_tried, n_tried, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -186,5 +206,6 @@ main (int argc, char **argv)
   g_test_add_func ("/fuzz/" TARGET "/survives-every-shorter-length",
       test_every_shorter_length);
   g_test_add_func ("/fuzz/" TARGET "/survives-mutations", test_mutations);
+  g_test_add_func ("/fuzz/" TARGET "/takes-little-memory", test_memory);
   return g_test_run ();
 }

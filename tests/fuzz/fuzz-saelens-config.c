@@ -57,10 +57,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   dictionary = sae_saelens_config_parse ((const char *) data, size, "input",
       &folding, &error);
-  g_assert_true ((dictionary == NULL) == (error != NULL));
+  fuzz_check_error (dictionary != NULL, error);
   if (dictionary != NULL)
     check_again (dictionary);
-  else
-    g_assert_true (g_utf8_validate (error->message, -1, NULL));
   return 0;
 }

@@ -52,10 +52,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_autoptr (SaeSafetensors) file =
       sae_safetensors_open_bytes (bytes, "input", &error);
 
-  g_assert_true ((file == NULL) == (error != NULL));
+  fuzz_check_error (file != NULL, error);
   if (file != NULL)
     check_tensors (file, size);
-  else
-    g_assert_true (g_utf8_validate (error->message, -1, NULL));
   return 0;
 }

@@ -5,59 +5,32 @@
 #include "fuzz.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <glib/gstdio.h>
 
 #include "safetensors-shards.h"
 
-static char *folder, *weights, *index_path;
-
-static void
-remove_folder (void)
-{
-  static const char *const names[] = {"a.safetensors", "b.safetensors",
-      "w.safetensors.index.json"};
-
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
-    g_autofree char *path = g_build_filename (folder, names[i], NULL);
-    g_remove (path);
-  }
-  g_rmdir (folder);
-  g_free (folder);
-  g_free (weights);
-  g_free (index_path);
-}
+static char *weights, *index_path;
 
 static void
 write_shard (const char *name, const char *tensor)
 {
   static const float value = 1;
   SaeTensorSource source = {tensor, 1, {1}, &value};
-  g_autofree char *path = g_build_filename (folder, name, NULL);
-  int fd = g_open (path, O_WRONLY | O_CREAT, 0600);
+  g_autofree char *path = fuzz_path (name);
+  int fd = open (path, O_WRONLY | O_CREAT, 0600);
 
   g_assert_cmpint (fd, >=, 0);
   g_assert_true (sae_safetensors_write (fd, path, &source, 1, NULL));
   close (fd);
 }
 
-/* In memory where that is possible: a disk would be the slowest part. */
 static void
-make_folder (void)
+write_shards (void)
 {
-  gboolean in_memory = g_access ("/dev/shm", W_OK) == 0;
-
-  folder = g_build_filename (in_memory ? "/dev/shm" : g_get_tmp_dir (),
-      "sae-fuzz-XXXXXX", NULL);
-  g_assert_nonnull (g_mkdtemp (folder));
-  weights = g_build_filename (folder, "w.safetensors", NULL);
+  weights = fuzz_path ("w.safetensors");
   index_path = g_strconcat (weights, ".index.json", NULL);
   write_shard ("a.safetensors", "x");
   write_shard ("b.safetensors", "y");
-  atexit (remove_folder);
 }
 
 int
@@ -65,18 +38,12 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (SaeSafetensors) file = NULL;
-  FILE *index;
 
-  if (folder == NULL)
-    make_folder ();
-  index = g_fopen (index_path, "wb");
-  g_assert_nonnull (index);
-  g_assert_true (size == 0 || fwrite (data, size, 1, index) == 1);
-  fclose (index);
+  if (weights == NULL)
+    write_shards ();
+  fuzz_write (index_path, data, size);
   file = sae_safetensors_open_sharded (weights, &error);
-  g_assert_true ((file == NULL) == (error != NULL));
-  if (error != NULL)
-    g_assert_true (g_utf8_validate (error->message, -1, NULL));
+  fuzz_check_error (file != NULL, error);
   for (guint i = 0; file != NULL && i < sae_safetensors_get_n_tensors (file);
        i++) {
     float value;

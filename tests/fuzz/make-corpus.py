@@ -284,3 +284,101 @@ write("shards", "two", shards(x="a.safetensors", y="b.safetensors"))
 write("shards", "one", shards(x="a.safetensors"))
 write("shards", "swapped", shards(x="b.safetensors", y="a.safetensors"))
 write("shards", "outside", shards(x="../a.safetensors"))
+
+
+HEADER = tensor_header(1, (2, 3), 1), tensor_header(7, (2, 3), 1)
+
+
+def header(name, caps, data, *cuts):
+    write("header", name, bytes((caps, len(cuts)))
+          + struct.pack(f">{len(cuts)}H", *cuts) + data)
+
+
+header("flexible", 0, HEADER[0] + INDICES + HEADER[1] + VALUES, 128, 152)
+header("flexible-cut", 0, HEADER[0] + INDICES + HEADER[1] + VALUES,
+       0, 1, 127, 129, 151, 153, 279, 281, 304)
+header("flexible-none", 0, HEADER[0], 5)
+header("flexible-16", 0, (tensor_header(5, (1,), 1) + b"x") * 16, 2000, 2064)
+header("flexible-17", 0, (tensor_header(5, (1,), 1) + b"x") * 17)
+header("sparse", 1, sparse(3, (1.5, -2.0, 0.25), (2, 7, 16)), 130)
+header("static", 5 * 7 + 2, VALUES, 3)
+header("static-none", 5 * 7 + 2, b"", 0)
+header("static-more-rows", 5 * 7 + 2, VALUES * 5, *range(3, 100, 6))
+header("static-two", 5 * 1 + 3, INDICES + VALUES, 24)
+header("static-three", 5 * 5 + 4, bytes(6 + 24 + 120), 29, 31)
+
+for i, text in enumerate((
+        "17:*0", "42:+3.5", "42:-3.5", "7:*2+1", "7:=4", "7:>0.5", "7:<8",
+        "7:*2+1>0<8", " 1 : * 1e-3 + .5 , 0:=-0 ", "4294967294:*3.4028234e38",
+        "1:=0,2:*0>1", "1:>2<1", "1:+1,1:+2", "\u00e4:*0", "")):
+    write("latents", f"{i:02}", text.encode())
+
+for name, data in {
+        "lines": b"\0one\ntwo\r\n\n four", "mark": b"\0\xef\xbb\xbfa\nb",
+        "bytes": b"\0a\xff\xfe\0b\nc", "nothing": b"\0", "array": b'\1["a","\\n","\xc3\xa4"]',
+        "closed": b'\1["a"],"b":1', "mixed": b'\1["a",1]', "object": b'\1{"a":"b"}',
+        "marked-array": b'\1\xef\xbb\xbf["\\ud834\\udd1e"]'}.items():
+    write("tokens", name, data)
+
+TYPES, DIMS, FORMAT, COUNT, RATE = 1, 2, 4, 8, 16
+for name, there, n, text in (
+        ("one", TYPES | DIMS, 1, "float32\n768:32"),
+        ("two", TYPES | DIMS | COUNT | RATE, 2, "float32,uint32\n8:4,2:4"),
+        ("dots", TYPES | DIMS, 1, "float16.uint8\n3:1:2.5"),
+        ("spaces", TYPES | DIMS | FORMAT, 1, " float64 \n 3 : 2 \nstatic"),
+        ("flexible", FORMAT, 1, "\n\nflexible"),
+        ("sparse", FORMAT | RATE, 38, "\n\nsparse"),
+        ("rank-16", TYPES | DIMS, 1, "float32\n" + ":".join("2" * 16)),
+        ("overflow", TYPES | DIMS, 1, "int64\n" + ":".join(["65536"] * 5)),
+        ("many", TYPES | DIMS, 1, ",".join(["int8"] * 17) + "\n1"),
+        ("unlike", TYPES | DIMS | COUNT, 3, "int8,int8\n1,1"),
+        ("zero", TYPES | DIMS, 1, "int16\n0:1")):
+    write("caps", name, bytes((there, n)) + text.encode())
+
+ONES = struct.pack("<12f", *range(12))
+ARRAY = npy(npy_dict()) + ONES
+for name, properties, block, data in (
+        ("array", 0, 0, ARRAY), ("arrays", 0x20, 36, ARRAY * 2),
+        ("arrays-in-bytes", 0x10, 0, ARRAY * 2), ("missing", 0, 6, ARRAY[:-9]),
+        ("more", 0, 62, ARRAY + b"123456"), ("raw", 3, 4, ONES),
+        ("raw-part", 3, 4, ONES[:-1]), ("bfloat16", 0x32 | 2 << 2, 2, ONES),
+        ("float16", 1 | 1 << 2, 2, ONES), ("nothing", 0, 0, b""),
+        ("nothing-raw", 1, 0, b""), ("no-array", 0, 3, b"PK\3\4" * 3),
+        ("half-array", 0, 1, npy(npy_dict("<f2")) + ONES[:24]),
+        ("rank-3", 0, 9, npy(npy_dict(shape="(1, 3, 4)")) + ONES),
+        ("no-rows", 0, 1, npy(npy_dict(shape="(0, 4)")))):
+    write("parse", name, bytes((properties, block)) + data)
+
+for name, changes in {
+        "plain": {}, "groups": {"activation": "groupmax", "k": 3},
+        "transcoder": {"transcode": True, "skip_connection": True},
+        "expansion": {"num_latents": 0, "expansion_factor": 2},
+        "metadata": {"metadata": {"a": "b"}}, "multi": {"multi_topk": True},
+        "unknown": {"x": 1}}.items():
+    write("sparsify-config", name, sparsify_config(**changes))
+
+
+def latent_stats(rows, fired, mean=(1, 2, 3), most=(4, 5, 6)):
+    names = "fired_fraction", "mean_when_active", "max_when_active"
+    tensors = {"__metadata__": {"rows": rows}}
+    for i, name in enumerate(names):
+        tensors[name] = tensor("F32", [3], 12 * i, 12 * i + 12)
+    return safetensors(tensors, 0, struct.pack("<9f", *fired, *mean, *most))
+
+
+write("latent-stats", "some", latent_stats("8", (0, 0.5, 1)))
+write("latent-stats", "most", latent_stats(str(2**63 - 1), (0, 0.3, 1)))
+write("latent-stats", "large", latent_stats("3", (1, 1, 1), (3e38,) * 3))
+write("latent-stats", "beyond", latent_stats("3", (0, 1.5, 1)))
+write("latent-stats", "none", latent_stats("0", (0, 0, 0)))
+write("latent-stats", "words", latent_stats("many", (0, 0, 0)))
+
+# Those of a checkpoint, which make-checkpoints.py wrote.
+checkpoint = (HERE / "checkpoint" / "top-k").read_bytes()
+(size,) = struct.unpack("<Q", checkpoint[:8])
+OPTIONS = json.loads(checkpoint[8:8 + size])["__metadata__"]["options"].encode()
+write("options", "options", b"\1" + OPTIONS)
+write("options", "options-of-model", b"\3" + OPTIONS)
+for i, prefixes in enumerate(("", "64,256", "1", " 8 , 16", "256", "2,1", "1,",
+                              ",".join(map(str, range(1, 18))))):
+    write("options", f"prefixes-{i}", b"\x20" + prefixes.encode())

@@ -7,8 +7,10 @@ Usage: test-gst-sae.py SOURCE-FOLDER
 import gc
 import os
 import pathlib
+import signal
 import sys
 import tempfile
+import traceback
 import warnings
 import weakref
 
@@ -349,6 +351,48 @@ def _():
     gc.collect()
     left = set(os.listdir(tempfile.gettempdir())) - before
     assert not [name for name in left if name.startswith("gst-sae-")], left
+
+
+def run_in_child(function):
+    """How function ends in a child of a fork: 0, 1 for an exception, or
+    -SIGALRM where it hangs."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            function()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@tap.test("/gst_sae/trainer/a-child-of-a-fork-is-told")
+def _():
+    x = rows(256)
+    done = trained(x).dictionary
+    want = done.decode(*done.encode(x))
+    trainer = gst_sae.Trainer(16, **SMALL)
+    folder = os.path.dirname(trainer.location)
+
+    def child():
+        assert np.array_equal(done.decode(*done.encode(x)), want)
+        for call in lambda: trainer.push(x), trainer.finish, lambda: trainer.save("x"):
+            with raises(gst_sae.Error, "child"):
+                call()
+        trainer.__del__()
+        assert os.path.isdir(folder)
+
+    n = 100 if os.environ.get("SAE_TEST_SLOW") else 20
+    ends = []
+    for _ in range(n):
+        trainer.push(x)
+        ends.append(run_in_child(child))
+    tap.fault(37, n, ends.count(0))
+    assert ends == n * [0], ends
+    assert trainer.finish().d_sae == 64
+    assert trainer.stats["rows"] == n * 256
 
 
 # --- dictionaries -------------------------------------------------------------

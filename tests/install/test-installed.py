@@ -93,8 +93,9 @@ def installed_headers():
 def check_headers(compiler, language, *flags):
     for name in installed_headers():
         run(
-            [compiler, "-x", language, *flags, "-Wall", "-Wextra", "-Werror",
-             "-fsyntax-only", *pkg_config("--cflags"), "-"],
+            [compiler, "-x", language, *flags, "-Wall", "-Wextra",
+             "-Wpedantic", "-Werror", "-fsyntax-only",
+             *pkg_config("--cflags"), "-"],
             text=f"#include <{name}>\n",
         )
 
@@ -120,6 +121,7 @@ def _():
 @tap.test("/install/each-header-compiles-alone-in-c")
 def _():
     check_headers(cc, "c", "-std=c99")
+    check_headers(cc, "c", "-std=c11")
 
 
 @tap.test("/install/each-header-compiles-alone-in-c++")

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../same-memory.h"
 #include "cases.h"
 #include "expect.h"
 #include "guarded.h"
@@ -73,7 +74,7 @@ check_round (const Case *c)
 
   c->kernels->round_s8 (x.values, f.values, c->n, 127, narrow.values, &sums);
   c->reference->round_s8 (x.values, f.values, c->n, 127, same8, &same);
-  g_assert_cmpmem (narrow.values, width, same8, width);
+  assert_same_memory (narrow.values, width, same8, width);
   expect_same_bits ("q2", &sums.q2, &same.q2, 1);
   expect_same_bits ("r2", &sums.r2, &same.r2, 1);
   for (gsize j = 0; j < width; j++)
@@ -83,7 +84,7 @@ check_round (const Case *c)
 
   c->kernels->round_s16 (x.values, f.values, c->n, 32767, wide.values, &sums);
   c->reference->round_s16 (x.values, f.values, c->n, 32767, same16, &same);
-  g_assert_cmpmem (wide.values, 2 * width, same16, 2 * width);
+  assert_same_memory (wide.values, 2 * width, same16, 2 * width);
   expect_same_bits ("q2", &sums.q2, &same.q2, 1);
   expect_same_bits ("r2", &sums.r2, &same.r2, 1);
   check_sums (c, x.values, f.values, 32767, wide.values, &sums);
@@ -264,7 +265,7 @@ check_select (const Case *c)
   n_c = c->reference->select_screened (scores, &row, &latents, c->n, 77,
       index_c, lower_c, upper_c);
   g_assert_cmpuint (n, ==, n_c);
-  g_assert_cmpmem (index.values, 4 * n, index_c, 4 * n);
+  assert_same_memory (index.values, 4 * n, index_c, 4 * n);
   expect_same_bits ("lower", lower.values, lower_c, n);
   expect_same_bits ("upper", upper.values, upper_c, n);
   guarded_check (&index, "index");
@@ -285,7 +286,7 @@ test_select (void)
 static void
 check_dots_at (const Case *c)
 {
-  const gsize n_rows = 9, n = noise_below (c->noise, 14);
+  const guint n_rows = 9, n = noise_below (c->noise, 14);
   g_auto (NoiseArray) x = noise_array (c->noise, c->kind, c->n, c->offset);
   g_auto (NoiseArray) rows = noise_array (c->noise, c->kind, n_rows * c->n, 0);
   g_auto (Guarded) out = guarded_new (n, sizeof (float), 0);

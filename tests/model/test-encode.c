@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "expect.h"
+#include "fault.h"
 #include "sample.h"
 
 static SaeConfig
@@ -328,6 +329,7 @@ test_nonfinite_refused (void)
   SaeConfig config = {.d_in = 37, .d_sae = 200, .k = 5, .pre_bias = TRUE};
   g_autoptr (SaeModel) model = sample_model (&noise, &config);
   g_autoptr (GBytes) bytes = sample_rows (&noise, 300, 37);
+  guint n_bad = 0;
 
   for (guint i = 0; i < 60; i++) {
     g_autoptr (GError) error = NULL;
@@ -343,7 +345,9 @@ test_nonfinite_refused (void)
         later < 300 ? 2 : 1, row);
     g_assert_null (sae_model_encode (model, rows, &error));
     expect_error (&error, SAE_ERROR, SAE_ERROR_NON_FINITE, got);
+    n_bad += later < 300 ? 2 : 1;
   }
+  fault_report (5, n_bad, n_bad, 0);
 }
 
 static void
@@ -370,6 +374,7 @@ test_nonfinite_zeroed (void)
   g_assert_cmpuint (sae_workspace_get_n_nonfinite (workspace), ==, 43);
   g_free (encode_dense (model, workspace, bad, 8));
   g_assert_cmpuint (sae_workspace_get_n_nonfinite (workspace), ==, 45);
+  fault_report (5, 45, sae_workspace_get_n_nonfinite (workspace), 0);
 }
 
 static void

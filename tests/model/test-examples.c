@@ -519,7 +519,6 @@ static void
 test_save_fails (void)
 {
   g_autofree char *folder = g_dir_make_tmp ("sae-XXXXXX", NULL);
-  g_autofree char *path = g_build_filename (folder, "no", "a.json", NULL);
   g_autoptr (SaeExamples) examples = make (2, 1, 0);
   g_autoptr (GError) error = NULL;
 

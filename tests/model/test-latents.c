@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
 #include "sample.h"
 
@@ -32,7 +33,7 @@ check_row (SaeLatents *latents, guint row, guint n, const guint32 *indices,
 
   g_assert_cmpuint (n_indices, ==, n);
   g_assert_cmpuint (n_values, ==, n);
-  g_assert_cmpmem (index, n * sizeof *index, indices, n * sizeof *indices);
+  assert_same_memory (index, n * sizeof *index, indices, n * sizeof *indices);
   expect_same_bits ("values", value, values, n);
 }
 
@@ -212,7 +213,6 @@ test_pairs_refused (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) three = BYTES (guint32, 1, 3, 4);
   g_autoptr (GBytes) four = BYTES (float, 1, 2, 3, 4);
-  g_autoptr (GBytes) none = g_bytes_new (NULL, 0);
 
   g_assert_null (sae_latents_new_from_pairs (2, 5, three, four, &error));
   expect_error (&error, SAE_ERROR, SAE_ERROR_SIZE,

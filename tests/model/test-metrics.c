@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
 #include "meter.h"
 #include "sae-metrics.h"
@@ -184,7 +185,7 @@ test_stream (void)
   sae_meter_add (&whole, a, b, &all);
   sae_meter_read (&pieces, 1.0, &m);
   sae_meter_read (&whole, 1.0, &w);
-  g_assert_cmpmem (&m, sizeof m, &w, sizeof w);
+  assert_same_memory (&m, sizeof m, &w, sizeof w);
 
   /* in units of 4: squares by 16, ratios not at all */
   sae_meter_read (&whole, 4.0, &w);
@@ -202,8 +203,8 @@ test_copies (void)
   g_autoptr (SaeMetrics) copy = sae_metrics_copy (&metrics);
   SaeMetrics *boxed = g_boxed_copy (SAE_TYPE_METRICS, copy);
 
-  g_assert_cmpmem (copy, sizeof *copy, &metrics, sizeof metrics);
-  g_assert_cmpmem (boxed, sizeof *boxed, &metrics, sizeof metrics);
+  assert_same_memory (copy, sizeof *copy, &metrics, sizeof metrics);
+  assert_same_memory (boxed, sizeof *boxed, &metrics, sizeof metrics);
   g_boxed_free (SAE_TYPE_METRICS, boxed);
 }
 

@@ -5,7 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
+#include "fault.h"
 #include "sample.h"
 #include "screen.h"
 
@@ -222,7 +224,7 @@ expect_same_rows (const Trial *t, const SaeSparseRows *got,
                ", got %" G_GSIZE_FORMAT " (%s, rule %d, ties %d, %u latents)",
           r, want->offsets[r], got->offsets[r], kind_names[t->kind],
           t->net.sparsity, t->net.ties, t->net.d_sae);
-  g_assert_cmpmem (got->index, 4 * nnz, want->index, 4 * nnz);
+  assert_same_memory (got->index, 4 * nnz, want->index, 4 * nnz);
   expect_same_bits ("values", got->value, want->value, nnz);
 }
 
@@ -362,7 +364,7 @@ test_wide_rows (void)
   float b_enc[3] = {0};
 
   for (guint i = 0; i < G_N_ELEMENTS (widths); i++) {
-    gsize d = widths[i];
+    guint d = widths[i];
     Trial t = {.n_rows = 1, .W_enc = g_new (float, 3 * d)};
     t.x = g_new (float, d);
     for (gsize p = 0; p < 3 * d; p++) {
@@ -465,7 +467,7 @@ test_set_latent (void)
   fresh = sae_screen_new (u.W_enc, t.net.d_in, t.net.d_sae, t.x, 1, NULL);
   for (guint i = 0; i < F; i++)
     sae_screen_set_latent (screen, i, u.W_enc + i * d);
-  g_assert_cmpmem (screen->bytes, F * screen->width, fresh->bytes,
+  assert_same_memory (screen->bytes, F * screen->width, fresh->bytes,
       F * fresh->width);
   expect_same_bits ("scale", screen->scale, fresh->scale, 3 * F);
   sae_screen_free (screen);
@@ -545,6 +547,8 @@ test_counts (void)
       sae_screen_new (t.W_enc, t.net.d_in, t.net.d_sae, t.x, t.n_rows, NULL);
   gsize n_zero = 0, d = t.net.d_in;
 
+  for (gsize p = 0; p < t.n_rows * d; p++)
+    t.x[p] = t.x[p] * 0x1p120f * 0x1p60f;
   for (gsize r = 0; r < t.n_rows; r++)
     n_zero += t.x[r * d] == 0;
   for (guint p = 0; p < SAE_SCREEN_NONE; p++) {
@@ -577,14 +581,16 @@ test_model_makes_one (void)
   g_assert_null (sae_model_get_net_for (none, x, 100).screen);
 }
 
-/* What it is for: only a few latents of a stream are scored exactly. */
-static void
-test_stream_is_screened (void)
+/* How many latents of 200 rows, times @size, are scored exactly. */
+static gsize
+count_scored (float size)
 {
   Noise noise = noise_new ();
   SaeConfig config = {.d_in = 64, .d_sae = 4096, .k = 8};
   g_autoptr (SaeModel) model = sample_model (&noise, &config);
   g_autoptr (GBytes) bytes = sample_rows (&noise, 200, 64);
+  g_autofree float *x =
+      g_memdup2 (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
   g_autoptr (SaeWorkspace) workspace = sae_workspace_new (2);
   g_autoptr (GError) error = NULL;
   const gsize *offsets;
@@ -592,13 +598,29 @@ test_stream_is_screened (void)
   const float *values;
   gsize n_scored = 0;
 
-  sae_model_encode_rows (model, workspace, g_bytes_get_data (bytes, NULL), 200,
-      &offsets, &indices, &values, &error);
+  for (gsize p = 0; p < 200 * 64; p++)
+    x[p] *= size;
+  sae_model_encode_rows (model, workspace, x, 200, &offsets, &indices, &values,
+      &error);
   g_assert_no_error (error);
   for (gsize t = 0; t < workspace->n_tasks; t++)
     n_scored += workspace->tasks[t].n_scored;
   g_assert_cmpuint (n_scored, >=, offsets[200]);
-  g_assert_cmpuint (n_scored, <, 200 * 4096 / 4);
+  return n_scored;
+}
+
+/* What it is for: only a few latents of a stream are scored exactly, as well
+ * where all its numbers are denormal. */
+static void
+test_stream_is_screened (void)
+{
+  static const float sizes[] = {1, 1e-20f, 1e-40f, 1e10f};
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    expect_with ("rows times %g", (double) sizes[i]);
+    g_assert_cmpuint (count_scored (sizes[i]), <, 200 * 4096 / 4);
+  }
+  fault_report (6, 2 * 200, 2 * 200, 0);
 }
 
 int

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The k-th largest against sorting. */
+#include "../same-memory.h"
 #include "select.h"
 
 #include <math.h>
@@ -27,7 +28,7 @@ check (const float *values, gsize n)
     g_autofree float *copy = g_memdup2 (values, n * sizeof *values);
     g_assert_cmpfloat (sae_select_kth_largest (copy, n, k), ==, sorted[k - 1]);
     qsort (copy, n, sizeof *copy, larger_first); /* nothing is lost */
-    g_assert_cmpmem (copy, n * sizeof *copy, sorted, n * sizeof *sorted);
+    assert_same_memory (copy, n * sizeof *copy, sorted, n * sizeof *sorted);
   }
 }
 

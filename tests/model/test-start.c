@@ -112,11 +112,11 @@ test_directions (void)
 
 /* Uniform in ±limit: mean 0, variance limit²/3. */
 static void
-check_glorot (const char *what, const float *W, gsize n, double limit)
+check_glorot (const char *what, const float *W, guint n, double limit)
 {
   double sum = 0, sum2 = 0, largest = 0;
 
-  for (gsize i = 0; i < n; i++) {
+  for (guint i = 0; i < n; i++) {
     sum += W[i];
     sum2 += (double) W[i] * W[i];
     largest = MAX (largest, fabs (W[i]));

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
 #include "sae-edits.h"
 #include "sample.h"
@@ -110,8 +111,9 @@ expect_plain (SaeModel *model, const SaeEdits *edits, GBytes *x)
   guint n_changed = 0;
 
   for (gsize r = 0; r < n; r++)
-    n_changed += plain_steer (sae_model_get_net (model), edits, rows + r * D,
-        want + r * D);
+    if (plain_steer (sae_model_get_net (model), edits, rows + r * D,
+            want + r * D))
+      n_changed++;
   expect_same_bits ("y", g_bytes_get_data (y, NULL), want, n * D);
   g_assert_true ((y == x) == (n_changed == 0));
 }
@@ -277,12 +279,12 @@ test_nonfinite (void)
     sae_workspace_set_zero_nonfinite (workspace, TRUE);
     g_assert_true (sae_model_steer_rows (model, workspace, edits, x, 4, &deltas,
         &changed, &n_changed, &error));
-    g_assert_cmpmem (changed, 4, "\1\0\1\0", 4);
+    assert_same_memory (changed, 4, "\1\0\1\0", 4);
     g_assert_cmpuint (n_changed, ==, 2);
     g_assert_cmpuint (sae_workspace_get_n_nonfinite (workspace), ==, 2);
     g_assert_true (sae_model_steer_rows (model, workspace, huge, x, 4, &deltas,
         &changed, &n_changed, &error));
-    g_assert_cmpmem (changed, 4, "\0\0\0\0", 4);
+    assert_same_memory (changed, 4, "\0\0\0\0", 4);
     g_assert_cmpuint (sae_workspace_get_n_nonfinite (workspace), ==, 6);
     sae_workspace_set_zero_nonfinite (workspace, FALSE);
     g_assert_false (sae_model_steer_rows (model, workspace, huge, x, 1, &deltas,

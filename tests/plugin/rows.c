@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "../same-memory.h"
 #include "rows.h"
 
 #include <string.h>
@@ -183,7 +184,7 @@ rows_taken_expect (const RowsTaken *taken, const gchar *descr, guint64 first,
   }
   rows_append (want, descr, first, n, width);
   g_assert_cmpuint (taken->bytes->len, ==, want->len);
-  g_assert_cmpmem (taken->bytes->data, taken->bytes->len, want->data,
+  assert_same_memory (taken->bytes->data, taken->bytes->len, want->data,
       want->len);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "../same-memory.h"
 #include "stream.h"
 
 #include <string.h>
@@ -440,7 +441,7 @@ stream_load_golden (const gchar *folder, const gchar *name, gsize *n)
   gsize size, begin;
   const guint8 *data = g_bytes_get_data (bytes, &size);
 
-  g_assert_cmpmem (data, 6, "\x93NUMPY", 6);
+  assert_same_memory (data, 6, "\x93NUMPY", 6);
   begin = 10 + data[8] + 256 * (gsize) data[9];
   *n = (size - begin) / sizeof (float);
   return g_memdup2 (data + begin, size - begin);

@@ -45,6 +45,7 @@ def find_alive(program, **environment):
 
 
 programs = sys.argv[1:]
+alive_in = {}  # the objects that each program left
 
 
 @tap.test("/leaks/seen-where-there-is-one")
@@ -56,11 +57,20 @@ def _():
 def add(program):
     @tap.test(f"/leaks/none-in-{pathlib.Path(program).name}")
     def _():
-        alive = find_alive(program)
+        alive = alive_in[program] = find_alive(program)
         assert not alive, "\n".join(alive[:20])
 
 
 for program in programs:
     add(program)
+
+
+@tap.test("/leaks/all-programs-were-looked-at")
+def _():
+    clean = [program for program, alive in alive_in.items() if not alive]
+    tap.fault(36, len(programs), len(clean), sum(map(len, alive_in.values())))
+    assert len(alive_in) == len(programs)
+
+
 del sys.argv[1:]
 tap.main()

@@ -734,7 +734,7 @@ static void
 test_sizes_not_known (Live *live, gconstpointer data)
 {
   g_auto (Stream) encoder = encoder_new (live);
-  g_autoptr (SaeModelClaim) claim =
+  G_GNUC_UNUSED g_autoptr (SaeModelClaim) claim =
       sae_model_store_claim (live->store, "m", "someone", NULL, NULL);
   g_autofree float *x = stream_rows (1, BATCH, D);
 
@@ -749,7 +749,7 @@ test_sizes_not_known (Live *live, gconstpointer data)
 static void
 test_decoder_is_first (Live *live, gconstpointer data)
 {
-  g_auto (Stream) trainer = trainer_new (live);
+  G_GNUC_UNUSED g_auto (Stream) trainer = trainer_new (live);
   g_auto (Stream) decoder =
       stream_new_alone ("saedecoder", "model-name", "m", NULL);
   float codes[2 * F] = {0};

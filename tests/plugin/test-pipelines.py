@@ -298,6 +298,7 @@ def _():
     with launch.folder():
         launch.save_activations()
         trainer = TRAINER + " stats-interval=200000000"
+        n = 0
         for source in (
             "saesrc location=train.npy epochs=100000",
             "multifilesrc location=train.npy loop=true ! saeparse rows-per-buffer=256",
@@ -310,6 +311,8 @@ def _():
                     "saesrc location=heldout.npy ! saeencoder location=out/ ! fakesink"
                 )
                 launch.run("rm -r out")
+                n += 1
+        tap.fault(15, n, n)
 
 
 @tap.test("/pipelines/what-is-wrong-is-said")

@@ -162,7 +162,7 @@ push_dense (Stream *stream, const Codes *codes, gboolean flexible)
 
   gst_buffer_append_memory (buffer, stream_flexible (7, F, N, data, size));
   if (!flexible)
-    gst_buffer_resize (buffer, 128, size);
+    gst_buffer_resize (buffer, 128, (gssize) size);
   g_assert_cmpint (stream_push (stream, buffer), ==, GST_FLOW_OK);
 }
 
@@ -454,7 +454,7 @@ fuzz_static (Stream *stream, Noise *noise)
   gsize size = noise_below (noise, 8) ? 32 * noise_below (noise, 9)
                                       : noise_below (noise, sizeof bytes);
   gsize cut = noise_below (noise, 64);
-  gboolean small = noise_below (noise, 2);
+  gboolean small = noise_below (noise, 2) == 1;
 
   for (gsize i = 0; i < size; i++)
     bytes[i] = (guint8) noise_bits (noise);

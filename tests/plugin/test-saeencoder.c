@@ -4,7 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
+#include "fault.h"
 #include "noise.h"
 #include "sae-enum-types.h"
 #include "stream.h"
@@ -49,7 +51,7 @@ expect_pairs (GstBuffer *buffer, const float *x, gsize n)
     const guint32 *want = sae_latents_get_row_indices (latents, r, &n_active);
     const float *want_values =
         sae_latents_get_row_values (latents, r, &n_active);
-    g_assert_cmpmem (index, n_active * 4, want, n_active * 4);
+    assert_same_memory (index, n_active * 4, want, n_active * 4);
     expect_same_bits ("values", value, want_values, n_active);
     for (guint i = n_active; i < K; i++) {
       g_assert_cmpuint (index[i], ==, 0);
@@ -165,7 +167,7 @@ test_half_rows (void)
   for (guint i = 0; i < G_N_ELEMENTS (differences); i++) {
     g_auto (Stream) stream = encoder_new ();
     guint8 bytes[10 * D * 4] = {0};
-    gsize size = 8 * D * 4 + differences[i];
+    gsize size = (gsize) (8 * D * 4 + differences[i]);
     g_autofree gchar *got = g_strdup_printf ("%" G_GSIZE_FORMAT, size);
     if (size % (D * 4) == 0)
       continue;
@@ -332,7 +334,7 @@ test_cuts (void)
     gint more =
         noise_below (&noise, 4) == 0 ? (gint) noise_below (&noise, 3) - 1 : 0;
     GstBuffer *out, *in = cut_randomly (&noise, (guint8 *) x,
-                        MIN (n * D * 4 + more, 12 * D * 4));
+                        (gsize) MIN ((gint) n * D * 4 + more, 12 * D * 4));
     gboolean whole = gst_buffer_get_size (in) % (D * 4) == 0;
     n = (guint) gst_buffer_get_size (in) / (D * 4);
     g_assert_cmpint (stream_push (&stream, in), ==,
@@ -346,6 +348,7 @@ test_cuts (void)
     expect_pairs (out, x, n);
     gst_buffer_unref (out);
   }
+  fault_report (2, n_cuts, n_cuts, 0);
 }
 
 /* --- what else a buffer has ----------------------------------------------- */
@@ -422,6 +425,7 @@ test_nonfinite_fails (void)
     stream_expect_error (&stream, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
         "finite", "row 3", NULL);
   }
+  fault_report (5, G_N_ELEMENTS (bad_values), G_N_ELEMENTS (bad_values), 0);
 }
 
 static void
@@ -445,6 +449,7 @@ test_nonfinite_zeroed (void)
   }
   g_object_get (stream.element, "nonfinite-rows", &n_bad, NULL);
   g_assert_cmpuint (n_bad, ==, 3);
+  fault_report (5, n_bad, n_bad, 0);
 }
 
 /* --- threads and flow ----------------------------------------------------- */

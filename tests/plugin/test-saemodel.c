@@ -85,11 +85,12 @@ test_corrupt (Models *models, gconstpointer data)
     for (guint j = 0; j < G_N_ELEMENTS (elements); j++) {
       g_auto (Stream) stream =
           stream_new_alone (elements[j], "location", models->top_k, NULL);
-      g_assert_true (g_file_set_contents (path, bytes, size - 3, NULL));
+      g_assert_true (
+          g_file_set_contents (path, bytes, (gssize) size - 3, NULL));
       expect_no_start (&stream, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
           names[i], NULL);
       /* What failed once works when the file is there. */
-      g_assert_true (g_file_set_contents (path, bytes, size, NULL));
+      g_assert_true (g_file_set_contents (path, bytes, (gssize) size, NULL));
       gst_element_set_state (stream.element, GST_STATE_NULL);
       g_assert_cmpint (gst_element_set_state (stream.element,
                            GST_STATE_PLAYING),
@@ -310,8 +311,8 @@ test_more_than_there_are (Models *models, gconstpointer data)
 static void
 test_too_large (Models *models, gconstpointer data)
 {
-  g_auto (Stream) stream =
-      stream_new ("saeencoder", "dict-size", 1 << 28, NULL);
+  g_auto (Stream) stream = stream_new ("saeencoder", "dict-size", 1 << 28,
+      "max-bytes", G_GUINT64_CONSTANT (0), NULL);
   gsize size = (1 << 20) * sizeof (float);
   gpointer zeros = g_malloc0 (size);
 

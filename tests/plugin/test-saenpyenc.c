@@ -5,6 +5,7 @@
 #include <gst/app/gstappsrc.h>
 #include <gst/check/gstharness.h>
 
+#include "../same-memory.h"
 #include "../formats/scratch.h"
 #include "rows.h"
 #include "stream.h"
@@ -96,12 +97,12 @@ expect_npy (const guint8 *data, gsize size, const gchar *descr,
           descr, shape);
 
   g_assert_cmpuint (size, >=, HEADER);
-  g_assert_cmpmem (data, 8, "\x93NUMPY\x01\x00", 8);
+  assert_same_memory (data, 8, "\x93NUMPY\x01\x00", 8);
   g_assert_cmpuint (data[8] + 256u * data[9], ==, HEADER - 10);
   g_assert_cmpint (data[HEADER - 1], ==, '\n');
   if (strncmp ((const gchar *) data + 10, dict, strlen (dict)) != 0)
     g_error ("expected %s, got %.118s", dict, (const gchar *) data + 10);
-  g_assert_cmpmem (data + HEADER, size - HEADER, want, want_size);
+  assert_same_memory (data + HEADER, size - HEADER, want, want_size);
 }
 
 static void
@@ -132,7 +133,7 @@ finish_and_fail (File *file, GQuark domain, gint code, const gchar *part,
     const gchar *other)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GBytes) bytes = file_finish (file, &error);
+  G_GNUC_UNUSED g_autoptr (GBytes) bytes = file_finish (file, &error);
 
   g_assert_error (error, domain, code);
   if (!strstr (error->message, part) || !strstr (error->message, other))
@@ -545,7 +546,7 @@ test_sparse_in_pieces (Scratch *scratch, gconstpointer data)
     g_autoptr (GBytes) bytes = NULL;
     GError *error = NULL;
     for (guint p = 0; p < 200; p++) {
-      flat[p] = next += 1 + (guint) g_test_rand_int_range (0, n / 256);
+      flat[p] = next += 1 + (guint) g_test_rand_int_range (0, (gint) n / 256);
       want[flat[p]] = values[p] = (float) p + 1;
     }
     push_sparse (&file, cases[i].width, cases[i].n_rows, values, flat, 200);

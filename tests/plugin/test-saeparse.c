@@ -4,7 +4,9 @@
 
 #include <gst/check/gstharness.h>
 
+#include "../same-memory.h"
 #include "../formats/scratch.h"
+#include "fault.h"
 #include "rows.h"
 #include "stream.h"
 
@@ -103,7 +105,7 @@ test_raw (Scratch *scratch, gconstpointer data)
       g_autoptr (GByteArray) want = g_byte_array_new ();
       rows_append (want, types[i].out, 0, 250, WIDTH);
       rows_append (want, types[i].out, 0, 250, WIDTH);
-      g_assert_cmpmem (taken->bytes->data, taken->bytes->len, want->data,
+      assert_same_memory (taken->bytes->data, taken->bytes->len, want->data,
           want->len);
       g_assert_cmpuint (taken->sizes->len, ==, 13);
       g_assert_cmpuint (rows_taken_size (taken, 12), ==, 20);
@@ -117,6 +119,7 @@ test_raw (Scratch *scratch, gconstpointer data)
 static void
 test_every_remainder (Scratch *scratch, gconstpointer data)
 {
+  guint n_runs = 0;
   g_autofree gchar *path = scratch_path (scratch, "a.npy");
 
   for (guint n = 0; n <= 9; n++) {
@@ -129,9 +132,11 @@ test_every_remainder (Scratch *scratch, gconstpointer data)
         rows_taken_expect (taken, "<f4", 0, n, WIDTH);
         g_assert_cmpuint (taken->sizes->len, ==,
             (n + per_buffer - 1) / per_buffer);
+        n_runs++;
       }
     }
   }
+  fault_report (13, n_runs, n_runs, 0);
 }
 
 static void
@@ -230,7 +235,7 @@ test_any_cut (void)
     {
       g_autoptr (GByteArray) want = g_byte_array_new ();
       rows_append (want, "<f4", 0, 23, WIDTH);
-      g_assert_cmpmem (fed.taken->bytes->data, fed.taken->bytes->len,
+      assert_same_memory (fed.taken->bytes->data, fed.taken->bytes->len,
           want->data, want->len);
     }
     feed_clear (&fed);
@@ -283,7 +288,7 @@ test_segments (void)
     {
       g_autoptr (GByteArray) want = g_byte_array_new ();
       rows_append (want, "<f4", first, 23 - first, WIDTH);
-      g_assert_cmpmem (fed.taken->bytes->data, fed.taken->bytes->len,
+      assert_same_memory (fed.taken->bytes->data, fed.taken->bytes->len,
           want->data, want->len);
     }
     if (first < 23)
@@ -353,7 +358,7 @@ test_loop (Scratch *scratch, gconstpointer data)
   g_assert_no_error (error);
   for (guint i = 0; i < 5; i++)
     rows_append (want, "<f4", 0, 23, WIDTH);
-  g_assert_cmpmem (taken->bytes->data, taken->bytes->len, want->data,
+  assert_same_memory (taken->bytes->data, taken->bytes->len, want->data,
       want->len);
   g_assert_cmpuint (taken->sizes->len, ==, 15);
   g_assert_cmpuint (g_array_index (taken->offsets, guint64, 14), ==, 112);
@@ -492,7 +497,7 @@ test_truncated (Scratch *scratch, gconstpointer data)
         g_error ("%s of %d bytes: %d errors, the first: %s", modes[m].name,
             size, n_errors, error->message);
       rows_append (want, "<f4", 0, n_rows, WIDTH);
-      g_assert_cmpmem (taken->bytes->data, taken->bytes->len, want->data,
+      assert_same_memory (taken->bytes->data, taken->bytes->len, want->data,
           want->len);
     }
   }
@@ -657,10 +662,11 @@ seek_about (const Mode *mode, const gchar *path, const gchar *properties,
     g_assert_no_error (error);
     rows_taken_expect (taken, "<f4", (guint64) first,
         (gsize) ((last < 0 ? n_rows : last) - first), WIDTH);
-    g_assert_cmpuint (g_array_index (taken->offsets, guint64, 0), ==, first);
+    g_assert_cmpuint (g_array_index (taken->offsets, guint64, 0), ==,
+        (guint64) first);
     if (format == GST_FORMAT_TIME)
       g_assert_cmpuint (g_array_index (taken->times, GstClockTime, 0), ==,
-          first * unit);
+          (guint64) (first * unit));
   }
   finish (&running);
 }
@@ -695,6 +701,8 @@ test_flush_storm (Scratch *scratch, gconstpointer data)
 {
   g_autofree gchar *path = scratch_path (scratch, "a.npy");
 
+  guint n = g_test_slow () ? 10000 : 500;
+
   rows_save_npy (path, "<f4", 0, 2000, WIDTH);
   for (guint m = 0; m < 3; m++) {
     Running running = start (&modes[m], path, "rows-per-buffer=8");
@@ -702,14 +710,15 @@ test_flush_storm (Scratch *scratch, gconstpointer data)
     GError *error = NULL;
 
     gst_element_set_state (running.pipeline, GST_STATE_PLAYING);
-    for (guint i = 0; i < 500; i++)
+    for (guint i = 0; i < n; i++)
       g_assert_true (gst_element_seek_simple (running.pipeline,
           GST_FORMAT_DEFAULT, GST_SEEK_FLAG_FLUSH,
-          i == 499 ? 1001 : g_test_rand_int_range (0, 2000)));
+          i == n - 1 ? 1001 : g_test_rand_int_range (0, 2000)));
     taken = rows_collect (running.pipeline, ROW, &error);
     g_assert_no_error (error);
     rows_taken_expect (taken, "<f4", 1001, 999, WIDTH);
     finish (&running);
+    fault_report (12, n, n, 0);
   }
 }
 
@@ -835,7 +844,7 @@ test_rate (Scratch *scratch, gconstpointer data)
     rows_taken_expect (taken, "<f4", 0, 23, WIDTH);
     for (guint i = 0; i < taken->times->len; i++)
       g_assert_cmpuint (g_array_index (taken->times, GstClockTime, i), ==,
-          4 * i * GST_SECOND / 3);
+          4 * i * (guint64) GST_SECOND / 3);
   }
 }
 
@@ -877,8 +886,10 @@ test_null_while_blocked (Scratch *scratch, gconstpointer data)
 {
   g_autofree gchar *path = scratch_path (scratch, "a.npy");
 
+  guint n = g_test_slow () ? 1000 : 60;
+
   rows_save_npy (path, "<f4", 0, 230, WIDTH);
-  for (guint i = 0; i < 60; i++) {
+  for (guint i = 0; i < n; i++) {
     g_autofree gchar *description =
         describe (&modes[i % 3], path, "rows-per-buffer=4");
     GstElement *pipeline = gst_parse_launch (description, NULL);
@@ -896,6 +907,7 @@ test_null_while_blocked (Scratch *scratch, gconstpointer data)
     gst_object_unref (parse);
     gst_object_unref (pipeline);
   }
+  fault_report (15, n, n, 0);
 }
 
 int

@@ -127,7 +127,7 @@ test_steers_in_the_units_of_the_stream (void)
   for (guint i = 0; i < G_N_ELEMENTS (folders); i++) {
     g_autofree gchar *path = path_of (folders[i]);
     g_autoptr (GError) error = NULL;
-    g_autoptr (SaeModel) model = sae_model_load (path, &error);
+    G_GNUC_UNUSED g_autoptr (SaeModel) model = sae_model_load (path, &error);
     g_auto (Stream) steer =
         stream_new ("saesteer", "location", path, "output", 1, NULL);
     gsize n;

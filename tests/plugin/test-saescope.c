@@ -146,10 +146,10 @@ test_by_time (void)
     g_auto (Stream) stream = scope_new (video, "rows-per-column", 1);
     guint64 whole =
         gst_util_uint64_scale (2, (guint64) rates[i][0], (guint64) rates[i][1]);
-    gboolean rest = 2 * rates[i][0] % rates[i][1] != 0;
+    guint rest = 2 * rates[i][0] % rates[i][1] != 0;
     stream_send_dims (&stream, "float32", "16:5");
     for (guint b = 0; b < 40; b++)
-      push_rows (&stream, b * 5, 5, 2 * GST_SECOND + b * 50 * GST_MSECOND,
+      push_rows (&stream, b * 5, 5, (40 + b) * (guint64) (50 * GST_MSECOND),
           50 * GST_MSECOND);
     g_assert_cmpuint (count_frames (&stream), ==, whole);
     send_eos (&stream); /* what is left of the last frame */

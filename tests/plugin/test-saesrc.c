@@ -7,7 +7,9 @@
 #include <glib/gstdio.h>
 #include <gst/check/gstharness.h>
 
+#include "../same-memory.h"
 #include "../formats/scratch.h"
+#include "fault.h"
 #include "rows.h"
 #include "stream.h"
 
@@ -82,6 +84,8 @@ test_file (Scratch *scratch, gconstpointer data)
 static void
 test_every_remainder (Scratch *scratch, gconstpointer data)
 {
+  guint n_runs = 0;
+
   for (guint n = 0; n <= 17; n++) {
     g_autofree gchar *path = save (scratch, "a.npy", "<f4", 0, n);
     for (guint per_buffer = 1; per_buffer <= 9; per_buffer++) {
@@ -96,8 +100,10 @@ test_every_remainder (Scratch *scratch, gconstpointer data)
       for (guint i = 0; i + 1 < taken->sizes->len; i++)
         g_assert_cmpuint (rows_taken_size (taken, i), ==,
             MIN (per_buffer, total));
+      n_runs++;
     }
   }
+  fault_report (13, n_runs, n_runs, 0);
 }
 
 static void
@@ -123,7 +129,7 @@ save_shards (Scratch *scratch)
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
     g_autofree gchar *name = g_strdup_printf ("shard-%05u.npy", i);
-    g_autofree gchar *path = save (scratch, name, "<f4", first, sizes[i]);
+    g_free (save (scratch, name, "<f4", first, sizes[i]));
     first += sizes[i];
   }
 }
@@ -193,7 +199,7 @@ test_many_shards (Scratch *scratch, gconstpointer data)
 
   for (guint i = 0; i < 300; i++) {
     g_autofree gchar *name = g_strdup_printf ("%04u.npy", i);
-    g_autofree gchar *path = save (scratch, name, "<f4", 2 * i, 2);
+    g_free (save (scratch, name, "<f4", 2 * i, 2));
   }
   g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
   fewer = limit;
@@ -266,7 +272,7 @@ test_shuffle (Scratch *scratch, gconstpointer data)
     expect_permutation (rows + 20 * pass, 20);
   g_assert_cmpint (memcmp (rows, rows + 20, 20 * sizeof *rows), !=, 0);
   g_assert_cmpint (memcmp (rows + 20, rows + 40, 20 * sizeof *rows), !=, 0);
-  g_assert_cmpmem (a->data, a->len * 4, same->data, same->len * 4);
+  assert_same_memory (a->data, a->len * 4, same->data, same->len * 4);
   g_assert_cmpint (memcmp (a->data, other->data, a->len * 4), !=, 0);
 }
 
@@ -326,7 +332,8 @@ test_seeks (Scratch *scratch, gconstpointer data)
     g_assert_no_error (error);
     rows_taken_expect (taken, "<f4", (guint64) first,
         (gsize) ((last < 0 ? 20 : last) - first), WIDTH);
-    g_assert_cmpuint (g_array_index (taken->offsets, guint64, 0), ==, first);
+    g_assert_cmpuint (g_array_index (taken->offsets, guint64, 0), ==,
+        (guint64) first);
   }
   finish (&running);
 }
@@ -338,17 +345,19 @@ test_flush_storm (Scratch *scratch, gconstpointer data)
   g_autofree gchar *path = save (scratch, "a.npy", "<f4", 0, 2000);
   Running running = start (path, "rows-per-buffer=8");
   g_autoptr (RowsTaken) taken = NULL;
+  guint n = g_test_slow () ? 10000 : 2000;
   GError *error = NULL;
 
   gst_element_set_state (running.pipeline, GST_STATE_PLAYING);
-  for (guint i = 0; i < 2000; i++)
+  for (guint i = 0; i < n; i++)
     g_assert_true (gst_element_seek_simple (running.pipeline,
         GST_FORMAT_DEFAULT, GST_SEEK_FLAG_FLUSH,
-        i == 1999 ? 1001 : g_test_rand_int_range (0, 2000)));
+        i == n - 1 ? 1001 : g_test_rand_int_range (0, 2000)));
   taken = rows_collect (running.pipeline, ROW, &error);
   g_assert_no_error (error);
   rows_taken_expect (taken, "<f4", 1001, 999, WIDTH);
   finish (&running);
+  fault_report (12, n, n, 0);
 }
 
 static void
@@ -449,7 +458,7 @@ test_rate (Scratch *scratch, gconstpointer data)
   rows_taken_expect (taken, "<f4", 7, 16, WIDTH);
   for (guint i = 0; i < taken->times->len; i++)
     g_assert_cmpuint (g_array_index (taken->times, GstClockTime, i), ==,
-        (7 + 4 * i) * GST_SECOND / 3);
+        (7 + 4 * i) * (guint64) GST_SECOND / 3);
   finish (&running);
 }
 
@@ -539,7 +548,7 @@ test_errors (Scratch *scratch, gconstpointer data)
 static void
 test_disagreeing_shards (Scratch *scratch, gconstpointer data)
 {
-  g_autofree gchar *a = save (scratch, "a.npy", "<f4", 0, 3);
+  g_free (save (scratch, "a.npy", "<f4", 0, 3));
   g_autofree gchar *b = scratch_path (scratch, "b.npy");
 
   rows_save_npy (b, "<f4", 0, 3, WIDTH + 1);
@@ -614,8 +623,9 @@ static void
 test_null_while_blocked (Scratch *scratch, gconstpointer data)
 {
   g_autofree gchar *path = save (scratch, "a.npy", "<f4", 0, 100);
+  guint n = g_test_slow () ? 1000 : 100;
 
-  for (guint i = 0; i < 100; i++) {
+  for (guint i = 0; i < n; i++) {
     g_autofree gchar *description = describe (path, "epochs=1000");
     GstElement *pipeline = gst_parse_launch (description, NULL);
     GstElement *src = gst_bin_get_by_name (GST_BIN (pipeline), "src");
@@ -632,6 +642,7 @@ test_null_while_blocked (Scratch *scratch, gconstpointer data)
     gst_object_unref (src);
     gst_object_unref (pipeline);
   }
+  fault_report (15, n, n, 0);
 }
 
 /* --- negotiation ---------------------------------------------------------- */

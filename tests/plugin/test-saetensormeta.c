@@ -2,6 +2,8 @@
 #include <gst/analytics/analytics.h>
 #include <gst/check/gstharness.h>
 
+#include "../same-memory.h"
+
 #define VIDEO                                                                  \
   "video/x-raw,format=(string)RGB,width=(int)4,height=(int)2,"                 \
   "framerate=(fraction)30/1"
@@ -360,7 +362,7 @@ test_any_cut_into_memories (void)
     g_assert_cmpuint (gst_buffer_extract (meta->tensors[i]->data, 0, got_bytes,
                           48),
         ==, 48);
-    g_assert_cmpmem (got_bytes, 48, bytes + 48 * i, 48);
+    assert_same_memory (got_bytes, 48, bytes + 48 * i, 48);
   }
   gst_buffer_unref (got);
   gst_harness_teardown (harness);

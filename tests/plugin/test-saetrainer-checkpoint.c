@@ -296,7 +296,6 @@ flush (Stream *stream)
 static void
 test_flush (Training *training, gconstpointer data)
 {
-  g_autofree gchar *path = checkpoint_path (training);
   g_autofree float *x = stream_rows (3, ROWS, D);
   g_autoptr (SaeTrainer) reference = training_reference ();
 
@@ -341,7 +340,6 @@ test_many (Training *training, gconstpointer data)
 static void
 test_load_comes_first (Training *training, gconstpointer data)
 {
-  g_autofree float *x = stream_rows (3, ROWS, D);
   g_autofree gchar *folder = NULL;
   const SaeConfig config = {.d_in = D, .d_sae = F, .k = K};
 

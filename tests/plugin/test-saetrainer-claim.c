@@ -4,6 +4,7 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "training.h"
 
 static Stream
@@ -174,7 +175,10 @@ start_one (gpointer element)
 static void
 test_race (Training *training, gconstpointer data)
 {
-  for (guint round = 0; round < 50; round++) {
+  const guint n_rounds = 50;
+  guint n_refused = 0;
+
+  for (guint round = 0; round < n_rounds; round++) {
     Stream streams[RACERS];
     GThread *threads[RACERS];
     guint n_started = 0;
@@ -186,9 +190,11 @@ test_race (Training *training, gconstpointer data)
       n_started += GPOINTER_TO_INT (g_thread_join (threads[i])) !=
                    GST_STATE_CHANGE_FAILURE;
     g_assert_cmpuint (n_started, ==, 1);
+    n_refused += RACERS - n_started;
     for (guint i = 0; i < RACERS; i++)
       stream_clear (&streams[i]);
   }
+  fault_report (30, n_rounds * (RACERS - 1), n_refused, 0);
 }
 
 int

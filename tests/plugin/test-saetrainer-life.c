@@ -5,6 +5,7 @@
 
 #include <glib/gstdio.h>
 
+#include "fault.h"
 #include "sae-enum-types.h"
 #include "training.h"
 
@@ -248,6 +249,8 @@ flush (Stream *stream)
   gst_harness_push_event (stream->harness, gst_event_new_segment (&segment));
 }
 
+#define N_FLUSHES 10000
+
 static void
 test_flush_drops_partial_batch (Training *training, gconstpointer data)
 {
@@ -257,7 +260,7 @@ test_flush_drops_partial_batch (Training *training, gconstpointer data)
   guint64 dropped = 0, expected = 0;
 
   stream_send_dims (&stream, "float32", "16:20");
-  for (guint i = 0; i < 200; i++) {
+  for (guint i = 0; i < N_FLUSHES; i++) {
     gsize n = 1 + i * 7 % 23;
     gsize whole = n / BATCH * BATCH;
     g_autofree float *x = stream_rows (i, n, D);
@@ -273,6 +276,7 @@ test_flush_drops_partial_batch (Training *training, gconstpointer data)
   final = training_final_stats (&stream);
   gst_structure_get_uint64 (final, "dropped-rows", &dropped);
   g_assert_cmpuint (dropped, ==, expected);
+  fault_report (12, N_FLUSHES, N_FLUSHES, 0);
 }
 
 static void
@@ -380,6 +384,7 @@ test_state_storm (Training *training, gconstpointer data)
     gst_harness_teardown (stream.harness);
   }
   gst_object_unref (element);
+  fault_report (14, n, n, 0);
 }
 
 /* --- downstream ----------------------------------------------------------- */
@@ -476,6 +481,7 @@ test_null_while_blocked (Training *training, gconstpointer data)
     g_assert_nonnull (model); /* the batch before the block was trained */
     stream_remove_folder (g_strdup (training->got));
   }
+  fault_report (15, n, n, 0);
 }
 
 /* A sink that complains of late buffers. */

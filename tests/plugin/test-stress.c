@@ -10,7 +10,9 @@
 #include <xmmintrin.h>
 #endif
 
+#include "fault.h"
 #include "noise.h"
+#include "fault.h"
 #include "stream.h"
 
 #define D 16
@@ -19,8 +21,9 @@
 typedef struct {
   Stream stream;
   guint32 seed;
-  gint stop;   /* atomic */
-  gint thread; /* atomic: how many have begun */
+  gint stop;               /* atomic */
+  gint thread;             /* atomic: how many have begun */
+  guint64 n_begun, n_done; /* atomic: properties set and got */
 } Stress;
 
 /* A value somewhere in the range of the property, near its lower end. */
@@ -74,8 +77,11 @@ touch_all (gpointer data)
   g_autofree GParamSpec **pspecs =
       g_object_class_list_properties (G_OBJECT_GET_CLASS (object), &n);
 
-  while (!g_atomic_int_get (&stress->stop))
+  while (!g_atomic_int_get (&stress->stop)) {
+    __atomic_add_fetch (&stress->n_begun, 1, __ATOMIC_RELAXED);
     touch (object, pspecs[noise_below (&noise, n)], &noise);
+    __atomic_add_fetch (&stress->n_done, 1, __ATOMIC_RELAXED);
+  }
   return NULL;
 }
 
@@ -113,6 +119,8 @@ stress_by (GThreadFunc touch_it, Stream stream, const gchar *types,
     g_thread_join (threads[i]);
   g_free (zeros);
   stream_expect_no_error (&s.stream);
+  if (s.n_begun)
+    fault_report (11, s.n_begun, s.n_done, 0);
 }
 
 static void
@@ -218,45 +226,93 @@ read_resident (void)
   return resident * (gsize) sysconf (_SC_PAGESIZE);
 }
 
+/* Buffers of one to eight pieces of @size bytes, of which @bytes has eight. */
 static void
-push_many (Stream *stream, gsize row, guint n)
+push_some (Stream *stream, const guint8 *bytes, gsize size, guint n)
 {
-  guint8 zeros[8 * D * 4] = {0};
+  GstBuffer *buffer;
   GstEvent *event;
 
   for (guint i = 0; i < n; i++) {
     g_assert_cmpint (stream_push (stream,
-                         stream_buffer (zeros, (1 + i % 8) * row)),
+                         stream_buffer (bytes, (1 + i % 8) * size)),
         ==, GST_FLOW_OK);
-    gst_buffer_unref (gst_harness_pull (stream->harness));
+    while ((buffer = gst_harness_try_pull (stream->harness)) != NULL)
+      gst_buffer_unref (buffer);
     while ((event = gst_harness_try_pull_event (stream->harness)) != NULL)
       gst_event_unref (event); /* new caps, which the harness keeps */
   }
 }
 
-/* Nobody reads the bus. The second half takes no more memory than the first:
- * less than 1 MB for 10⁶ buffers, and what the allocator may be off by. */
+#define N_SAMPLES 50
+
+/* Bytes per buffer, by least squares, when @n buffers come between samples. */
+static double
+find_slope (const gsize *samples, guint n)
+{
+  double mean = 0, up = 0, square = 0;
+
+  for (guint i = 0; i < N_SAMPLES; i++)
+    mean += (double) samples[i] / N_SAMPLES;
+  for (guint i = 0; i < N_SAMPLES; i++) {
+    double x = i - (N_SAMPLES - 1) / 2.0;
+    up += x * ((double) samples[i] - mean);
+    square += x * x;
+  }
+  return up / square / n;
+}
+
+static guint
+count_between_samples (void)
+{
+  return g_test_slow () ? 10000 : 200;
+}
+
+/* Samples of the last half: less than 1 MB for 10⁶ buffers. A short run may be
+ * off by what the allocator takes at once. */
+static void
+expect_flat (const gsize *samples)
+{
+  guint n = count_between_samples (), n_all = 2 * n * N_SAMPLES;
+  double slope = find_slope (samples, n);
+
+  g_test_message ("%u buffers: %.3f bytes each", n_all, slope);
+  fault_report (16, n_all, n_all, 0);
+  g_assert_cmpfloat (slope, <,
+      g_test_slow () ? 1 : 1 + 1024.0 * 1024 / (n * N_SAMPLES));
+}
+
+/* Nobody reads the bus. */
+static void
+soak_by (Stream *stream, const guint8 *bytes, gsize size)
+{
+  guint n = count_between_samples ();
+  gsize samples[N_SAMPLES];
+
+  push_some (stream, bytes, size, n * N_SAMPLES);
+  for (guint i = 0; i < N_SAMPLES; i++) {
+    push_some (stream, bytes, size, n);
+    samples[i] = read_resident ();
+  }
+  expect_flat (samples);
+}
+
 static void
 soak (Stream stream, const gchar *types, const gchar *dims, gsize row)
 {
-  guint n = g_test_slow () ? 500000 : 20000;
-  gsize before, after;
+  static const guint8 zeros[8 * 4 * D];
 
+  g_assert_cmpuint (8 * row, <=, sizeof zeros);
   stream_send_dims (&stream, types, dims);
-  push_many (&stream, row, n);
-  before = read_resident ();
-  push_many (&stream, row, n);
-  after = read_resident ();
-  g_test_message ("%u buffers took %ld bytes", n, (long) (after - before));
-  g_assert_cmpuint (after, <=, before + n + 1024 * 1024);
+  soak_by (&stream, zeros, row);
 }
 
-/* The address sanitizer keeps what was freed for a while. */
+/* Sanitizers keep what was freed for a while. */
 static gboolean
 skip_soak (void)
 {
-#ifdef __SANITIZE_ADDRESS__
-  g_test_skip ("freed memory is kept by the address sanitizer");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  g_test_skip ("freed memory is kept by the sanitizer");
   return TRUE;
 #else
   return FALSE;
@@ -284,13 +340,181 @@ test_soak_steer (void)
 }
 
 static void
-test_soak_trainer (void)
+test_soak_decoder (void)
 {
-  g_auto (Stream) stream =
-      stream_new ("saetrainer", "dict-size", 64, "top-k", 4, NULL);
+  g_auto (Stream) stream = stream_new ("saedecoder", "input-size", D,
+      "dict-size", 64, "top-k", 4, NULL);
+
+  if (!skip_soak ())
+    soak (stream, "uint32,float32", "4:1,4:1", 4 * 8);
+}
+
+static void
+test_soak_npyenc (void)
+{
+  g_auto (Stream) stream = stream_new ("saenpyenc", "rows",
+      G_GUINT64_CONSTANT (1) << 40, NULL); /* nobody here can seek back */
 
   if (!skip_soak ())
     soak (stream, "float32", "16:1", D * 4);
+}
+
+/* Codes as activations, of 16 latents. */
+static void
+test_soak_top (void)
+{
+  g_auto (Stream) stream = stream_new ("saetop", NULL, NULL);
+
+  if (!skip_soak ())
+    soak (stream, "float32", "16:1", D * 4);
+}
+
+/* A .npy file of three rows. */
+static void
+write_file (guint8 *file)
+{
+  static const char header[] =
+      "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 16), }";
+
+  memcpy (file, "\x93NUMPY\1\0v\0", 10);
+  memset (file + 10, ' ', 117);
+  memcpy (file + 10, header, strlen (header));
+  file[127] = '\n';
+}
+
+#define FILE_SIZE (128 + 3 * 4 * D)
+
+/* One file after another. */
+static void
+test_soak_parse (void)
+{
+  g_auto (Stream) stream = stream_new ("saeparse", "rows-per-buffer", 2, NULL);
+  guint8 files[8 * FILE_SIZE] = {0};
+  GstSegment segment;
+
+  for (guint i = 0; i < 8; i++)
+    write_file (files + i * FILE_SIZE);
+  gst_segment_init (&segment, GST_FORMAT_BYTES);
+  gst_harness_push_event (stream.harness, gst_event_new_stream_start ("soak"));
+  gst_harness_push_event (stream.harness, gst_event_new_segment (&segment));
+  if (!skip_soak ())
+    soak_by (&stream, files, FILE_SIZE);
+  stream_expect_no_error (&stream);
+}
+
+/* Readers of what a trainer publishes after every batch. */
+static void
+test_soak_live (void)
+{
+  g_auto (Stream) stream = {NULL};
+  GError *error = NULL;
+
+  stream.element = gst_parse_bin_from_description (
+      "saetrainer model-name=m dict-size=64 top-k=4 batch-size=16 "
+      "publish-interval=160 stats-interval=0 ! saeencoder model-name=m ! "
+      "saedecoder model-name=m",
+      TRUE, &error);
+  g_assert_no_error (error);
+  gst_object_ref_sink (stream.element);
+  stream.bus = gst_bus_new ();
+  gst_element_set_bus (stream.element, stream.bus);
+  stream.harness = gst_harness_new_with_element (stream.element, "sink", "src");
+  if (!skip_soak ())
+    soak (stream, "float32", "16:1", D * 4);
+}
+
+typedef struct {
+  gsize samples[N_SAMPLES];
+  guint n_buffers;
+} Samples;
+
+/* In the streaming thread. */
+static GstPadProbeReturn
+take_sample (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Samples *samples = data;
+  guint n = count_between_samples ();
+  guint sample = ++samples->n_buffers / n;
+
+  if (samples->n_buffers % n == 0 && sample > N_SAMPLES)
+    samples->samples[sample - N_SAMPLES - 1] = read_resident ();
+  return GST_PAD_PROBE_OK;
+}
+
+/* Passes over a file, shuffled, one row a buffer. */
+static void
+run_source (const gchar *path, Samples *samples)
+{
+  g_autofree gchar *description =
+      g_strdup_printf ("saesrc location=%s shuffle=true rows-per-buffer=1 "
+                       "epochs=%u ! "
+                       "fakesink name=sink",
+          path, (2 * N_SAMPLES * count_between_samples () + 2) / 3);
+  GstElement *pipeline = gst_parse_launch (description, NULL);
+  GstElement *sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
+  GstPad *pad = gst_element_get_static_pad (sink, "sink");
+  g_autoptr (GstMessage) end = NULL;
+
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, take_sample, samples,
+      NULL);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  end = gst_bus_timed_pop_filtered (GST_ELEMENT_BUS (pipeline),
+      GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  g_assert_cmpint (GST_MESSAGE_TYPE (end), ==, GST_MESSAGE_EOS);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (pad);
+  gst_object_unref (sink);
+  gst_object_unref (pipeline);
+}
+
+static void
+test_soak_source (void)
+{
+  gchar *folder = stream_make_folder ();
+  g_autofree gchar *path = g_build_filename (folder, "x.npy", NULL);
+  guint8 file[FILE_SIZE] = {0};
+  Samples samples = {{0}, 0};
+
+  write_file (file);
+  g_assert_true (g_file_set_contents (path, (char *) file, FILE_SIZE, NULL));
+  run_source (path, &samples);
+  if (!skip_soak ())
+    expect_flat (samples.samples);
+  stream_remove_folder (folder);
+}
+
+#ifdef HAVE_SCOPE
+static void
+test_soak_scope (void)
+{
+  g_auto (Stream) stream = stream_new ("saescope", "rows-per-frame",
+      G_GUINT64_CONSTANT (1000), NULL);
+
+  if (!skip_soak ())
+    soak (stream, "float32", "16:1", D * 4);
+}
+#endif
+
+/* With all that a run may have beside it: the messages that nobody reads are
+ * as many as may wait before the half that is measured. */
+static void
+test_soak_trainer (void)
+{
+  gchar *folder = stream_make_folder ();
+  g_autofree gchar *location = g_build_filename (folder, "out", NULL);
+  g_autofree gchar *checkpoint = g_build_filename (folder, "checkpoint", NULL);
+  g_auto (Stream) stream = stream_new ("saetrainer", "dict-size", 64, "top-k",
+      4, "batch-size", 64, "location", location, "checkpoint-location",
+      checkpoint, "checkpoint-interval", G_GUINT64_CONSTANT (10000),
+      "model-name", "m", "publish-interval", G_GUINT64_CONSTANT (256),
+      "stats-interval", G_GUINT64_CONSTANT (1), NULL);
+
+  if (!skip_soak ())
+    soak (stream, "float32", "16:1", D * 4);
+  gst_harness_push_event (stream.harness, gst_event_new_eos ());
+  stream_expect_no_error (&stream);
+  stream_clear (&stream);
+  stream_remove_folder (folder);
 }
 
 /* --- denormals ------------------------------------------------------------ */
@@ -303,6 +527,7 @@ test_denormals (void)
   static const gchar *const elements[] = {"saeencoder", "saesteer",
       "saetrainer"};
   float tiny[40 * D];
+  guint n_tried = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (tiny); i++)
     tiny[i] = 1e-40f * (float) (i % 7);
@@ -320,7 +545,9 @@ test_denormals (void)
       _mm_setcsr (normal);
       g_assert_cmphex (after, ==, before);
       stream_expect_no_error (&stream);
+      n_tried++;
     }
+  fault_report (6, n_tried, n_tried, 0);
 #else
   g_test_skip ("no MXCSR");
 #endif
@@ -338,6 +565,15 @@ main (int argc, char **argv)
   g_test_add_func ("/stress/properties/saetrainer", test_trainer);
   g_test_add_func ("/stress/soak/saeencoder", test_soak_encoder);
   g_test_add_func ("/stress/soak/saesteer", test_soak_steer);
+  g_test_add_func ("/stress/soak/saedecoder", test_soak_decoder);
+  g_test_add_func ("/stress/soak/saenpyenc", test_soak_npyenc);
+  g_test_add_func ("/stress/soak/saetop", test_soak_top);
+  g_test_add_func ("/stress/soak/saeparse", test_soak_parse);
+  g_test_add_func ("/stress/soak/saesrc", test_soak_source);
+  g_test_add_func ("/stress/soak/live", test_soak_live);
+#ifdef HAVE_SCOPE
+  g_test_add_func ("/stress/soak/saescope", test_soak_scope);
+#endif
   g_test_add_func ("/stress/soak/saetrainer", test_soak_trainer);
   g_test_add_func ("/stress/denormals-leave-mxcsr", test_denormals);
   return stream_run_tests ();

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "../same-memory.h"
 #include "gstsaetensors.h"
 
 #include <string.h>
 
+#include "fault.h"
 #include "stream.h"
 
 #define N_CUTS 20000
@@ -262,7 +264,7 @@ test_header (void)
   header.tensor.type = GST_SAE_FLOAT32;
   gst_sae_tensor_parse_dims (&header.tensor, "768:32:4", NULL);
   gst_sae_header_write (&header, bytes);
-  g_assert_cmpmem (bytes, sizeof bytes, golden_header, sizeof golden_header);
+  assert_same_memory (bytes, sizeof bytes, golden_header, sizeof golden_header);
   gst_sae_header_read (&again, bytes, sizeof bytes, &error);
   g_assert_no_error (error);
   g_assert_true (gst_sae_tensor_equal (&header.tensor, &again.tensor));
@@ -428,7 +430,8 @@ check_opened (const GstSaeReader *reader, const GstSaeTensors *tensors,
     /* Half the rows of the caps times @times. */
     g_assert_cmpuint (reader->n_rows[i], ==, n_rows * times / 2);
     g_assert_cmpuint (reader->size[i], ==, size * times / 2);
-    g_assert_cmpmem (reader->data[i], reader->size[i], bytes, size * times / 2);
+    assert_same_memory (reader->data[i], reader->size[i], bytes,
+        size * times / 2);
     g_assert_cmpuint ((guintptr) reader->data[i] %
                           gst_sae_type_size (tensor->type),
         ==, 0);
@@ -472,6 +475,7 @@ test_any_cut (void)
     gst_buffer_unref (buffer);
   }
   gst_sae_reader_clear (&reader);
+  fault_report (2, n, n, 0);
 }
 
 static void
@@ -507,6 +511,7 @@ test_any_size (void)
     gst_buffer_unref (buffer);
   }
   gst_sae_reader_clear (&reader);
+  fault_report (2, n, n, 0);
 }
 
 static void
@@ -591,6 +596,7 @@ static void
 test_unmappable (void)
 {
   static const gsize cuts[] = {80, 7};
+  guint n_refused = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (cuts); i++) {
     g_autofree guint8 *bytes = make_bytes (80);
@@ -614,10 +620,12 @@ test_unmappable (void)
     g_assert_false (gst_sae_reader_open (&reader, buffer, &tensors, &error));
     g_assert_error (error, SAE_ERROR, SAE_ERROR_READ);
     g_clear_error (&error);
+    n_refused += 2;
     gst_mini_object_unlock (GST_MINI_OBJECT_CAST (memory), GST_LOCK_FLAG_WRITE);
     gst_sae_reader_clear (&reader);
     gst_buffer_unref (buffer);
   }
+  fault_report (2, n_refused, n_refused, 0);
 }
 
 /* --- flexible ------------------------------------------------------------- */
@@ -660,9 +668,9 @@ test_flexible_any_cut (void)
     g_assert_cmpuint (reader.n_rows[0], ==, 4);
     g_assert_cmpuint (reader.n_rows[1], ==, 4);
     g_assert_cmpuint (reader.n_rows[2], ==, 6);
-    g_assert_cmpmem (reader.data[0], reader.size[0], data, 96);
-    g_assert_cmpmem (reader.data[1], reader.size[1], data, 4);
-    g_assert_cmpmem (reader.data[2], reader.size[2], data, 96);
+    assert_same_memory (reader.data[0], reader.size[0], data, 96);
+    assert_same_memory (reader.data[1], reader.size[1], data, 4);
+    assert_same_memory (reader.data[2], reader.size[2], data, 96);
     g_assert_cmpuint ((guintptr) reader.data[2] % 8, ==, 0);
     gst_sae_reader_close (&reader);
     gst_buffer_unref (buffer);
@@ -744,7 +752,7 @@ test_flexible_hostile (void)
       gsize end = 0;
       for (guint j = 0; j < reader.n_tensors; j++) {
         end += GST_SAE_HEADER_SIZE + reader.size[j];
-        g_assert_cmpmem (reader.data[j], reader.size[j],
+        assert_same_memory (reader.data[j], reader.size[j],
             bytes + end - reader.size[j], reader.size[j]);
       }
       g_assert_cmpuint (end, ==, size);

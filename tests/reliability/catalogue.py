@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The catalogue of faults, and what the tests have seen of each.
 
-Usage: catalogue.py [--write PAGE] [--machine TEXT] [BUILD-FOLDER...]
+Usage: catalogue.py [--write PAGE [--machine TEXT]] [--also LOG] BUILD-FOLDER...
 
 Reads the rows from faults/*.toml, and what tests said of them (fault_report()
 of fault.h, tap.fault() in Python) from the logs of build folders. Without
@@ -44,16 +44,21 @@ def read_rows():
     return dict(sorted(rows.items()))
 
 
-def read_figures(folders):
+def read_figures(folders, also=()):
     """What the tests said, summed up for each row."""
     sums = collections.defaultdict(lambda: [0, 0, 0])
-    for folder in folders:
-        log = folder / "meson-logs" / "testlog.json"
-        for line in log.read_text().splitlines():
-            text = json.loads(line).get("stdout") or ""
-            for number, *figures in SAID.findall(text):
-                for place, figure in enumerate(figures):
-                    sums[int(number)][place] += int(figure)
+    texts = [
+        json.loads(line).get("stdout") or ""
+        for folder in folders
+        for log in sorted((folder / "meson-logs").glob("testlog*.json"))
+        for line in log.read_text().splitlines()
+    ]
+    for path in also:
+        texts.append(path.read_text())
+    for text in texts:
+        for number, *figures in SAID.findall(text):
+            for place, figure in enumerate(figures):
+                sums[int(number)][place] += int(figure)
     return {number: Figures(*three) for number, three in sums.items()}
 
 
@@ -111,10 +116,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--write", type=pathlib.Path, metavar="PAGE")
     parser.add_argument("--machine", default="", help="a sentence for the page")
+    parser.add_argument("--also", action="append", default=[], metavar="LOG",
+                        type=pathlib.Path, help="a text that has figures, too")
     parser.add_argument("folders", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     rows = read_rows()
-    figures = read_figures(options.folders)
+    figures = read_figures(options.folders, options.also)
     if options.write:
         write_page(options.write, make_table(rows, figures), options.machine)
     for number, row in rows.items():

@@ -136,6 +136,40 @@ gst_object_unref (gpointer object)
   real (object);
 }
 
+/* What is pushed to a pool of threads is done before one of them takes it. */
+typedef struct {
+  GFunc func;
+  gpointer data;
+} Task;
+
+static void
+run_task (gpointer data, gpointer task_data)
+{
+  Task *task = task_data;
+
+  acquire (task);
+  task->func (data, task->data);
+}
+
+GThreadPool *
+g_thread_pool_new (GFunc func, gpointer data, gint max_threads,
+    gboolean exclusive, GError **error)
+{
+  Task *task = g_new (Task, 1); /* as long as the program */
+  REAL (g_thread_pool_new);
+  *task = (Task){func, data};
+  return real (run_task, task, max_threads, exclusive, error);
+}
+
+gboolean
+g_thread_pool_push (GThreadPool *pool, gpointer data, GError **error)
+{
+  REAL (g_thread_pool_push);
+  if (pool->func == run_task)
+    release (pool->user_data);
+  return real (pool, data, error);
+}
+
 /* What goes back to a pool comes out of it elsewhere. */
 GstFlowReturn
 gst_buffer_pool_acquire_buffer (GstBufferPool *pool, GstBuffer **buffer,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The file of a checkpoint: whole or refused, whatever happens to it. */
+#include "../same-memory.h"
 #include "checkpoint.h"
 
 #include <errno.h>
@@ -171,8 +172,8 @@ test_same_bytes (Scratch *scratch, gconstpointer data)
   loaded = sae_checkpoint_load (path, NULL);
   save (loaded, path);
   third = bytes_of (path);
-  g_assert_cmpmem (first->data, first->len, second->data, second->len);
-  g_assert_cmpmem (first->data, first->len, third->data, third->len);
+  assert_same_memory (first->data, first->len, second->data, second->len);
+  assert_same_memory (first->data, first->len, third->data, third->len);
 }
 
 /* --- lies that the checksum is right about -------------------------------- */
@@ -325,6 +326,38 @@ test_huge_sizes (Scratch *scratch, gconstpointer data)
   g_assert_false (
       sae_trainer_resume (trainer, loaded, SAE_RESUME_CONTINUE, &error));
   scratch_assert_error (&error, SAE_ERROR_SIZE, "W_enc");
+}
+
+/* Half the latents of twice the width are as many weights, but W_skip, which is
+ * as wide as it is long, would be four times what the file has. */
+static void
+test_huge_skip (Scratch *scratch, gconstpointer data)
+{
+  g_autofree char *path = scratch_path (scratch, "checkpoint");
+  g_autoptr (SaeTrainer) trainer = sae_trainer_new (40, 10, 2);
+  g_autoptr (SaeTrainer) other = sae_trainer_new (0, 0, 0);
+  g_autoptr (GBytes) x = the_rows (8, 40), file = NULL;
+  g_autoptr (SaeCheckpoint) checkpoint = NULL, loaded = NULL;
+  g_autoptr (GByteArray) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+
+  set_options (trainer, "skip-connection=true");
+  push_all (trainer, x);
+  checkpoint = sae_trainer_checkpoint (trainer, &error);
+  g_assert_no_error (error);
+  save (checkpoint, path);
+  bytes = bytes_of (path);
+  replace (bytes, "dict-size\\\":\\\"10\\\"", "dict-size\\\":\\\"05\\\"");
+  replace (bytes, "input-size\\\":\\\"40\\\"", "input-size\\\":\\\"80\\\"");
+  replace (bytes, "output-size\\\":\\\"40\\\"", "output-size\\\":\\\"80\\\"");
+  file = g_bytes_new (bytes->data, bytes->len);
+  loaded = sae_checkpoint_load_bytes (file, path, FALSE, &error);
+  g_assert_no_error (error);
+  set_options (other, "skip-connection=true");
+  g_assert_false (
+      sae_trainer_resume (other, loaded, SAE_RESUME_CONTINUE, &error));
+  scratch_assert_error (&error, SAE_ERROR_SIZE,
+      "'W_skip': expected [80, 80], file has 6400 bytes");
 }
 
 /* --- writing -------------------------------------------------------------- */
@@ -499,6 +532,7 @@ main (int argc, char **argv)
   ADD ("lying-tensors-are-refused", test_lies);
   ADD ("lying-headers-are-refused", test_lies_of_the_header);
   ADD ("huge-sizes-are-refused", test_huge_sizes);
+  ADD ("huge-skip-is-refused", test_huge_skip);
   ADD ("failing-writes-leave-the-old-file", test_failing_writes);
   ADD ("short-and-interrupted-writes-go-on", test_interrupted_writes);
   ADD ("kills-leave-a-whole-file", test_kills);

@@ -6,13 +6,15 @@
 #include <string.h>
 
 #include "expect.h"
+#include "fault.h"
 #include "model.h"
 #include "sample-trainer.h"
 
 #define D 16
 #define BATCH 64
-#define N_BEFORE 600   /* steps of normal rows, */
-#define N_FAULTY 100   /* of some with faults, */
+#define N_BEFORE 600 /* steps of normal rows, */
+#define N_FAULTY 100 /* of some with faults (slow: N_FAULTY_SLOW), */
+#define N_FAULTY_SLOW 100000
 #define N_RECOVERY 200 /* to get over them, */
 #define N_AFTER 50     /* and to be judged by */
 
@@ -36,13 +38,14 @@ new_trainer (const Kind *kind)
   return trainer;
 }
 
-/* Changes the @n rows of a batch, of which this is the @nth. */
-typedef void (*Fault) (float *x, guint n, guint nth);
+/* Changes rows of the @n of a batch, of which this is the @nth; how many. */
+typedef guint (*Fault) (float *x, guint n, guint nth);
 
-static void
+static guint64
 push_batches (SaeTrainer *trainer, guint64 seed, guint n, Fault fault)
 {
   Noise noise = {.state = seed};
+  guint64 n_faults = 0;
 
   for (guint i = 0; i < n; i++) {
     g_autoptr (GBytes) normal = sparse_rows (&noise, BATCH, D, 1);
@@ -50,23 +53,37 @@ push_batches (SaeTrainer *trainer, guint64 seed, guint n, Fault fault)
         g_memdup2 (g_bytes_get_data (normal, NULL), BATCH * D * sizeof *x);
     g_autoptr (GBytes) rows = g_bytes_new_take (x, BATCH * D * sizeof *x);
     if (fault)
-      fault (x, BATCH, i);
+      n_faults += fault (x, BATCH, i);
     push_all (trainer, rows);
   }
+  return n_faults;
 }
+
+/* A fault that may be repeated for long, and what is said of it. */
+typedef struct {
+  const char *name;
+  guint number; /* of docs/reliability.md */
+  Fault fault;
+  guint n_batches;
+  gboolean is_skipped; /* the rows at fault are, and no others */
+} Trial;
 
 /* mse of the rows after the faults; the first of the recovery are in
  * @recovering. */
 static double
-run (const Kind *kind, Fault fault, double *recovering)
+run (const Kind *kind, const Trial *trial, Fault fault, double *recovering)
 {
+  guint64 n_faults;
   g_autoptr (SaeTrainer) trainer = new_trainer (kind);
   g_autoptr (SaeMetrics) during = NULL, after = NULL;
   g_autoptr (GBytes) weights = NULL;
 
   push_batches (trainer, 71, N_BEFORE, NULL);
-  push_batches (trainer, 72, N_FAULTY, fault);
-  sae_metrics_free (sae_trainer_take_metrics (trainer));
+  n_faults = push_batches (trainer, 72, trial->n_batches, fault);
+  during = sae_trainer_take_metrics (trainer);
+  if (fault && trial->is_skipped)
+    g_assert_cmpuint (during->skipped_rows, ==, n_faults);
+  sae_metrics_free (during);
   push_batches (trainer, 73, N_RECOVERY, NULL);
   during = sae_trainer_take_metrics (trainer);
   push_batches (trainer, 74, N_AFTER, NULL);
@@ -76,11 +93,13 @@ run (const Kind *kind, Fault fault, double *recovering)
     g_assert_true (
         isfinite (((const float *) g_bytes_get_data (weights, NULL))[i]));
   *recovering = during->mse;
+  if (fault)
+    fault_report (trial->number, n_faults, n_faults, 0);
   return after->mse;
 }
 
 static void
-expect_recovery (const char *name, Fault fault)
+expect_recovery (const Trial *trial)
 {
   static const Kind kinds[] = {
       {"top-k", SAE_SPARSITY_TOP_K, SAE_NORMALIZE_AUTO},
@@ -91,11 +110,12 @@ expect_recovery (const char *name, Fault fault)
 
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
     double unhurt_first, first;
-    double unhurt = run (&kinds[i], NULL, &unhurt_first);
-    double hurt = run (&kinds[i], fault, &first);
+    double unhurt = run (&kinds[i], trial, NULL, &unhurt_first);
+    double hurt = run (&kinds[i], trial, trial->fault, &first);
     g_test_message ("%s, %s: mse %g (%g in the first %u steps), without %g "
                     "(%g)",
-        name, kinds[i].name, hurt, first, N_RECOVERY, unhurt, unhurt_first);
+        trial->name, kinds[i].name, hurt, first, N_RECOVERY, unhurt,
+        unhurt_first);
     if (!(hurt <= 1.1 * unhurt))
       g_test_fail ();
   }
@@ -110,48 +130,66 @@ scale_row (float *x, gsize row, float factor)
     x[row * D + j] *= factor;
 }
 
-static void
+static guint
 spike_each_batch (float *x, guint n, guint nth)
 {
   scale_row (x, nth * 7 % n, 1e6f);
+  return 1;
 }
 
 static void
 test_spikes (void)
 {
-  expect_recovery ("a spike in each of 100 batches", spike_each_batch);
+  const Trial trial = {"a spike in each of 100 batches", 7, spike_each_batch,
+      N_FAULTY};
+
+  expect_recovery (&trial);
 }
 
-static void
+static guint
 spike_two_batches (float *x, guint n, guint nth)
 {
-  for (guint r = 0; r < 50 && (nth == 10 || nth == 11); r++)
+  if (nth != 10 && nth != 11)
+    return 0;
+  for (guint r = 0; r < 50; r++)
     scale_row (x, r, 1e6f);
+  return 50;
 }
 
 static void
 test_burst (void)
 {
-  expect_recovery ("100 spikes in two batches", spike_two_batches);
+  const Trial trial = {"100 spikes in two batches", 7, spike_two_batches,
+      N_FAULTY};
+
+  expect_recovery (&trial);
 }
 
 /* --- rows that are no numbers --------------------------------------------- */
 
 /* One in a hundred; the trainer leaves them out. */
-static void
+static guint
 break_some (float *x, guint n, guint nth)
 {
   static const float bad[] = {NAN, INFINITY, -INFINITY};
+  guint n_bad = 0;
 
-  for (guint r = 0; r < n; r++)
-    if ((nth * n + r) % 100 == 37)
-      x[r * D + r % D] = bad[(nth + r) % 3];
+  for (guint r = 0; r < n; r++) {
+    if ((nth * n + r) % 100 != 37)
+      continue;
+    x[r * D + r % D] = bad[(nth + r) % 3];
+    n_bad++;
+  }
+  return n_bad;
 }
 
 static void
 test_bad_rows (void)
 {
-  expect_recovery ("1 % of rows with a NaN or an infinity", break_some);
+  const Trial trial = {"1 % of rows with a NaN or an infinity", 4, break_some,
+      g_test_slow () ? N_FAULTY_SLOW : N_FAULTY, TRUE};
+
+  expect_recovery (&trial);
 }
 
 int

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * When latents fire, by windows of rows, and which of them are dead. */
+#include "../same-memory.h"
 #include "firing.h"
 
 #include "group.h"
@@ -111,9 +112,9 @@ test_group (void)
 
   sae_group_by_latent (&(SaeSparseRows){4, offsets, index, value}, D_SAE, first,
       row, grouped);
-  g_assert_cmpmem (first, sizeof want_first, want_first, sizeof want_first);
-  g_assert_cmpmem (row, sizeof row, want_row, sizeof want_row);
-  g_assert_cmpmem (grouped, sizeof grouped, want_value, sizeof want_value);
+  assert_same_memory (first, sizeof want_first, want_first, sizeof want_first);
+  assert_same_memory (row, sizeof row, want_row, sizeof want_row);
+  assert_same_memory (grouped, sizeof grouped, want_value, sizeof want_value);
 }
 
 int

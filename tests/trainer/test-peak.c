@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "peak.h"
 #include "sae-trainer.h"
 #include "sample-trainer.h"
 #include "scratch.h"
@@ -52,22 +53,10 @@ static const Run runs[] = {
     {"save", "top-k=32 optimizer=sgd", 64, 2, 2, 0, SAVE},
 };
 
-static gsize
-read_peak (void)
-{
-  g_autofree char *text = NULL;
-  const char *line;
-
-  g_assert_true (g_file_get_contents ("/proc/self/status", &text, NULL, NULL));
-  line = strstr (text, "VmHWM:");
-  g_assert_nonnull (line);
-  return (gsize) g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) * 1024;
-}
-
 static void
 expect_peak (gsize bound)
 {
-  gsize peak = read_peak ();
+  gsize peak = peak_read ();
 
   g_printerr ("# %" G_GSIZE_FORMAT " MiB of at most %" G_GSIZE_FORMAT "\n",
       peak / MIB, bound / MIB);
@@ -132,7 +121,6 @@ train (const Run *run)
 {
   Noise noise = noise_new ();
   g_autoptr (SaeTrainer) trainer = sae_trainer_new (D, D_SAE, 0);
-  g_autoptr (GError) error = NULL;
   Kept kept = {0};
 
   set_options (trainer, "average=0 n-threads=2 normalize=none");

@@ -2,6 +2,7 @@
  *
  * Nested dictionaries: the sizes as text, their reconstructions, and training
  * with them. */
+#include "../same-memory.h"
 #include "prefixes.h"
 
 #include <math.h>
@@ -38,7 +39,7 @@ test_parse (void)
     g_assert_true (sae_prefixes_parse (good[i].text, 320, sizes, &n, &error));
     g_assert_no_error (error);
     g_assert_cmpuint (n, ==, good[i].n);
-    g_assert_cmpmem (sizes, n * sizeof *sizes, good[i].sizes,
+    assert_same_memory (sizes, n * sizeof *sizes, good[i].sizes,
         n * sizeof *sizes);
   }
 }

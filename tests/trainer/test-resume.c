@@ -4,7 +4,9 @@
  * bytes as one that was not. */
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
+#include "fault.h"
 #include "sae-enum-types.h"
 #include "sample-trainer.h"
 #include "scratch.h"
@@ -108,7 +110,7 @@ expect_same_end (SaeTrainer *got, SaeTrainer *want)
   g_autoptr (SaeMetrics) want_metrics = metrics_of (want, FALSE);
 
   expect_same_bytes ("weights", got_weights, want_weights);
-  g_assert_cmpmem (got_metrics, sizeof *got_metrics, want_metrics,
+  assert_same_memory (got_metrics, sizeof *got_metrics, want_metrics,
       sizeof *want_metrics);
   g_assert_cmpuint (sae_trainer_get_received (got), ==,
       sae_trainer_get_received (want));
@@ -178,6 +180,7 @@ test_every_step (Scratch *scratch, gconstpointer data)
         step % 10 == 0 ? path : NULL); /* not slower than need be */
     expect_same_end (resumed, whole);
   }
+  fault_report (43, STEPS, STEPS, 0);
 }
 
 static int
@@ -211,6 +214,7 @@ test_any_row (Scratch *scratch, gconstpointer data)
         i % 10 == 0 ? path : NULL);
     expect_same_end (resumed, whole);
   }
+  fault_report (43, N_POSITIONS, N_POSITIONS, 0);
 }
 
 /* Stopped again and again: a checkpoint of a resumed run is as good. */
@@ -259,7 +263,7 @@ test_metrics_since_last (Scratch *scratch, gconstpointer data)
   got = metrics_of (resumed, TRUE);
   want = metrics_of (whole, TRUE);
   g_assert_cmpuint (got->rows, ==, STEP_ROWS - 400);
-  g_assert_cmpmem (got, sizeof *got, want, sizeof *want);
+  assert_same_memory (got, sizeof *got, want, sizeof *want);
 }
 
 /* Rows with a NaN count as received, and are not had again. */
@@ -340,7 +344,8 @@ push_controlled (SaeTrainer *trainer, GBytes *x, gsize from, gsize to)
     g_assert_cmpuint (n, >, 0);
     n = MIN (n, to - from);
     if (pending == 0)
-      g_object_set (trainer, "learning-rate", 1e-3 * (1 + from % 70), NULL);
+      g_object_set (trainer, "learning-rate", 1e-3 * (double) (1 + from % 70),
+          NULL);
     push (trainer, x, from, from + n);
     from += n;
   }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../same-memory.h"
 #include "expect.h"
 #include "model.h"
 #include "sample-trainer.h"
@@ -151,8 +152,8 @@ test_before_start (void)
   g_assert_null (sae_trainer_get_model (trainer, &error));
   expect_error (&error, SAE_ERROR, SAE_ERROR_STATE,
       "expected a started run, got none");
-  g_assert_cmpmem (total, sizeof *total, &zeros, sizeof zeros);
-  g_assert_cmpmem (taken, sizeof *taken, &zeros, sizeof zeros);
+  assert_same_memory (total, sizeof *total, &zeros, sizeof zeros);
+  assert_same_memory (taken, sizeof *taken, &zeros, sizeof zeros);
 }
 
 /* Started but without rows: the model that the seed makes. */
@@ -179,7 +180,6 @@ test_reset (void)
 {
   g_autoptr (SaeTrainer) trainer = plain_trainer (40, 4);
   g_autoptr (GBytes) x = rows (120), first = NULL, again = NULL;
-  g_autoptr (GError) error = NULL;
 
   sae_trainer_reset (trainer); /* nothing to forget */
   push_all (trainer, x);
@@ -384,7 +384,7 @@ test_start_from (void)
   got = model_of (trainer);
   got_config = sae_model_get_config (got);
   want_config = sae_model_get_config (model);
-  g_assert_cmpmem (got_config, sizeof *got_config, want_config,
+  assert_same_memory (got_config, sizeof *got_config, want_config,
       sizeof *want_config);
   expect_same_bits ("W_enc", sae_model_get_net (got)->W_enc,
       sae_model_get_net (model)->W_enc, 33 * D);
@@ -577,7 +577,7 @@ test_config (void)
     g_autoptr (SaeModel) model = model_of (trainer);
     g_autoptr (SaeConfig) config = sae_model_get_config (model);
     g_autoptr (SaeConfig) told = sae_trainer_get_config (trainer);
-    g_assert_cmpmem (config, sizeof *config, told, sizeof *told);
+    assert_same_memory (config, sizeof *config, told, sizeof *told);
     g_object_set (trainer, "sparsity", SAE_SPARSITY_TOP_K, NULL);
     expect_config (trainer, D, 40, i ? 4 : 0,
         i ? SAE_SPARSITY_TOP_K : SAE_SPARSITY_JUMP_RELU);
