@@ -14,7 +14,7 @@ typedef struct {
   guint wanted; /* as set; 0: not */
   guint64 max_bytes;
   gsize latent_bytes;
-  guint d_sae;  /* 0: not known yet */
+  guint d_sae; /* 0: not known yet */
   gboolean have_caps;
   GstSaeTensors caps;
   GstCaps *refused; /* caps that were last reported */

@@ -185,6 +185,8 @@ run_threads() {
 check_catalogue() {
   say 'What must not hurt (docs/reliability.md)'
   local also=() log
+  [ "$sanitizers" = no ] ||
+    also=(--ran 33 "$build/sanitized" --ran 34 "$build/tsan")
   for log in "$build"/long-*.log; do
     [ ! -e "$log" ] || also+=(--also "$log")
   done

@@ -28,10 +28,10 @@ if [ -z "$compiler" ]; then
 fi
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 folder=${2:-$top/build-static-$1}
-log=$folder.log
+log=$folder/static.log
 setup=(--werror -Dtests=false -Dintrospection=disabled -Ddocs=disabled)
 [ -e "$folder/build.ninja" ] && setup+=(--reconfigure)
-mkdir -p "$(dirname "$folder")"
+mkdir -p "$folder"
 command -v ccache > /dev/null && compiler="ccache $compiler"
 if CC=$compiler meson setup "${setup[@]}" -Dc_args="$arguments" "$folder" \
   "$top" > "$log" 2>&1 && meson compile -C "$folder" >> "$log" 2>&1; then

@@ -78,7 +78,8 @@ open_old (SaePlace *place, const char *const *ours, int *fd, GError **error)
     return refuse_other (place, error);
   if (*fd < 0)
     return errno == ENOENT || sae_place_fail (place->path, "open", error);
-  if (ours == NULL || check_ours (*fd, ours, place->path, error))
+  if (sae_place_check_mount (place, error) &&
+      (ours == NULL || check_ours (*fd, ours, place->path, error)))
     return TRUE;
   close (*fd);
   return FALSE;

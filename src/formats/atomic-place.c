@@ -118,6 +118,25 @@ sae_place_close (SaePlace *place)
   g_clear_pointer (&place->name, g_free);
 }
 
+gboolean
+sae_place_check_mount (SaePlace *place, GError **error)
+{
+#ifdef STATX_ATTR_MOUNT_ROOT
+  struct statx info;
+
+  if (statx (place->parent, place->name, AT_SYMLINK_NOFOLLOW, STATX_TYPE,
+          &info) == 0 &&
+      (info.stx_attributes & STATX_ATTR_MOUNT_ROOT)) {
+    g_set_error (error, SAE_ERROR, SAE_ERROR_WRITE,
+        "%s: something is mounted there, which cannot be replaced; give a path "
+        "inside it",
+        place->path);
+    return FALSE;
+  }
+#endif
+  return TRUE;
+}
+
 static int
 make_temporary (SaePlace *place, gboolean folder, const char *name)
 {

@@ -27,6 +27,10 @@ void sae_place_close (SaePlace *place);
 int sae_place_make_folder (SaePlace *place, char **name, GError **error);
 int sae_place_make_file (SaePlace *place, char **name, GError **error);
 
+/* FALSE for a place where something is mounted, as containers do: that can
+ * neither be renamed nor replaced. */
+gboolean sae_place_check_mount (SaePlace *place, GError **error);
+
 /* Sets @error from errno: "<label>: cannot <verb>: <reason>". FALSE. */
 gboolean sae_place_fail (const char *label, const char *verb, GError **error);
 

@@ -53,6 +53,8 @@ vet_target (SaePlace *place, int fd, GError **error)
                                  : "a special file");
     return FALSE;
   }
+  if (!sae_place_check_mount (place, error))
+    return FALSE;
   return fchmod (fd, info.st_mode & 07777) == 0 ||
          sae_place_fail (place->path, "set the permissions", error);
 }

@@ -21,7 +21,6 @@ typedef struct {
 static gboolean
 fail (const Reader *reader, const char *expected, GError **error)
 {
-  const char *end = g_utf8_find_next_char (reader->at, NULL);
   glong place = 1;
 
   for (const char *c = reader->text; c < reader->at; c++)
@@ -29,7 +28,9 @@ fail (const Reader *reader, const char *expected, GError **error)
   if (*reader->at)
     g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
         "latents: expected %s at character %ld of \"%s\", got '%.*s'", expected,
-        place, reader->text, (int) (end - reader->at), reader->at);
+        place, reader->text,
+        (int) (g_utf8_find_next_char (reader->at, NULL) - reader->at),
+        reader->at);
   else
     g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
         "latents: expected %s at the end of \"%s\"", expected, reader->text);

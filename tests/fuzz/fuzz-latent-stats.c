@@ -3,6 +3,7 @@
  * Any bytes as latent_stats.safetensors beside a dictionary of 3 latents. What
  * is accepted is written again, and that reads as the same and is written as
  * the same bytes. */
+#include "../same-memory.h"
 #include "fuzz.h"
 
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../same-memory.h"
 #include "latent-stats.h"
 
 #define D_SAE 3
@@ -51,10 +53,10 @@ check_again (SaeLatentStats *stats)
 
   g_assert_true (sae_latent_stats_load (&again, folder, D_SAE, &error));
   g_assert_cmpuint (again.n_rows, ==, stats->n_rows);
-  g_assert_cmpmem (again.fired, sizeof (guint64) * D_SAE, stats->fired,
+  assert_same_memory (again.fired, sizeof (guint64) * D_SAE, stats->fired,
       sizeof (guint64) * D_SAE);
   bytes_again = write_stats (&again, &size_again);
-  g_assert_cmpmem (bytes, size, bytes_again, size_again);
+  assert_same_memory (bytes, size, bytes_again, size_again);
   sae_latent_stats_clear (&again);
 }
 

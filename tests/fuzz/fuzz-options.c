@@ -3,8 +3,10 @@
  * Any text as the options of a run in a checkpoint, or as prefixes of a
  * dictionary: byte 0 says which, and of how many latents. What is accepted is
  * written and must read as the same. */
+#include "../same-memory.h"
 #include "fuzz.h"
 
+#include "../same-memory.h"
 #include "options-text.h"
 #include "prefixes.h"
 #include "sae-trainer.h"
@@ -71,7 +73,7 @@ try_prefixes (const char *text, guint d_sae)
   }
   g_assert_true (
       sae_prefixes_parse (written->str, d_sae, again, &n_again, NULL));
-  g_assert_cmpmem (sizes, n * sizeof *sizes, again, n_again * sizeof *again);
+  assert_same_memory (sizes, n * sizeof *sizes, again, n_again * sizeof *again);
 }
 
 int

@@ -188,6 +188,8 @@ write("safetensors", "nan", safetensors(
     {"a": tensor("F32", [1], 0, 4)}, 0, b"\0\0\xc0\x7f"))
 write("safetensors", "overlap", safetensors(
     {"a": tensor("U8", [2], 0, 2), "b": tensor("U8", [2], 1, 3)}, 3))
+write("safetensors", "overlap-of-a-hole", safetensors(
+    {"a": tensor("U8", [2], 0, 2), "b": tensor("U8", [2], 1, 3)}, 4))
 write("safetensors", "huge", safetensors(
     {"a": tensor("F32", [2**32, 2**32], 0, 2**62)}, 0))
 
@@ -202,13 +204,18 @@ write("saelens-config", "layer-norm", config(normalize_activations="layer_norm")
 write("saelens-config", "jumprelu", config(
     architecture="jumprelu", k="", rescale_acts_by_decoder_norm="",
     jumprelu_bandwidth=0.05, target_l0=None))
-write("saelens-config", "gated", config(architecture="gated"))
+write("saelens-config", "gated", config(
+    architecture="gated", k="", rescale_acts_by_decoder_norm=""))
+TRANSCODER = {"k": "", "rescale_acts_by_decoder_norm": "",
+              "apply_b_dec_to_input": False}
 write("saelens-config", "before-6", json.dumps({
     "d_in": 2, "d_sae": 3, "activation_fn_str": "topk",
     "activation_fn_kwargs": {"k": 2}, "hook_point": "blocks.0.attn.hook_z",
     "hook_point_layer": 0, "normalize_activations": True, "lr": 1e-3,
     "finetuning_scaling_factor": False, "sae_lens_version": "3.1.0",
 }).encode())
+write("saelens-config", "transcoder", config(
+    architecture="jumprelu_transcoder", d_out=4, **TRANSCODER))
 write("saelens-config", "matryoshka", config(
     architecture="matryoshka_batchtopk", k=1.5, matryoshka_widths=[1, 3],
     topk_threshold_lr=0.01, use_matryoshka_aux_loss=False))
@@ -235,6 +242,14 @@ write("layouts", "finetuned", join(
     config(architecture="standard", k="", rescale_acts_by_decoder_norm="",
            finetuning_scaling_factor=True),
     more_weights(2, 3, ("scaling_factor",))))
+write("layouts", "transcoder", join(
+    config(architecture="transcoder", d_out=2, **TRANSCODER), weights(2, 3)))
+BEFORE_6 = {
+    "d_in": 2, "d_sae": 3, "activation_fn": "topk",
+    "activation_fn_kwargs": {"k": 2}, "hook_name": "blocks.0.attn.hook_z",
+    "normalize_activations": "layer_norm", "sae_lens_version": "5.1.0",
+}
+write("layouts", "before-6", join(json.dumps(BEFORE_6).encode(), weights(2, 3)))
 write("layouts", "turned", join(config(), weights(3, 2)))
 
 PAIRS = (2, 7, 0, 0, 0, 0), (1.5, -2.0, 0.0, 0.0, 0.25, 0.0)
@@ -354,7 +369,7 @@ for name, changes in {
         "transcoder": {"transcode": True, "skip_connection": True},
         "expansion": {"num_latents": 0, "expansion_factor": 2},
         "metadata": {"metadata": {"a": "b"}}, "multi": {"multi_topk": True},
-        "unknown": {"x": 1}}.items():
+        "signed": {"signed": False, "d_out": 2}, "unknown": {"x": 1}}.items():
     write("sparsify-config", name, sparsify_config(**changes))
 
 

@@ -52,7 +52,7 @@ void
 fuzz_check_error (gboolean ok, const GError *error)
 {
   g_assert_true (ok == (error == NULL));
-  fuzz_n_accepted += ok;
+  fuzz_n_accepted += ok ? 1 : 0;
   if (error != NULL)
     g_assert_true (g_utf8_validate (error->message, -1, NULL));
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The catalogue of faults, and what the tests have seen of each.
 
-Usage: catalogue.py [--write PAGE [--machine TEXT]] [--also LOG] BUILD-FOLDER...
+Usage: catalogue.py [--write PAGE [--machine TEXT]] [--also LOG]
+           [--ran NUMBER FOLDER] BUILD-FOLDER...
 
 Reads the rows from faults/*.toml, and what tests said of them (fault_report()
 of fault.h, tap.fault() in Python) from the logs of build folders. Without
@@ -62,6 +63,20 @@ def read_figures(folders, also=()):
     return {number: Figures(*three) for number, three in sums.items()}
 
 
+def read_runs(runs):
+    """Of a tool that fails each test that it complains of, by the row's number:
+    how many tests ran under it. A folder without a log was left out."""
+    for number, folder in runs:
+        log = pathlib.Path(folder) / "meson-logs" / "testlog.json"
+        if log.exists():
+            lines = log.read_text().splitlines()
+            results = [json.loads(line)["result"] for line in lines]
+            n_skipped = results.count("SKIP")
+            yield int(number), Figures(
+                len(results) - n_skipped, results.count("OK"), 0
+            )
+
+
 def complaints(rows, figures):
     for number in sorted(figures.keys() - rows.keys()):
         yield f"fault {number}: tests speak of it, but the catalogue does not"
@@ -74,12 +89,14 @@ def complaints(rows, figures):
             yield f"fault {number} ({row['fault']}): {figures[number]}"
 
 
-def without_guard(row):
+def guard_lines(number, row):
+    """Lines of the second table: what is taken out, and what fails then."""
     if row.get("without"):
-        return row["without"]
-    return "; ".join(
-        f"{guard['what']}: `{guard['case']}` fails" for guard in row["guard"]
-    )
+        return [f"| {number} | – | {row['without']} |"]
+    return [
+        f"| {number} | {guard['what']} (`{guard['file']}`) | `{guard['case']}` |"
+        for guard in row["guard"]
+    ]
 
 
 def make_table(rows, figures):
@@ -94,14 +111,9 @@ def make_table(rows, figures):
             f"| {number} | {row['fault']} | {row['expected']} | "
             + " | ".join(cells) + " |"
         )
-    lines += [
-        "",
-        "| # | without its guard | tests |",
-        "|---:|---|---|",
-    ]
+    lines += ["", "| # | without its guard | this fails |", "|---:|---|---|"]
     for number, row in rows.items():
-        tests = ", ".join(f"`{name}`" for name in row.get("tests", []))
-        lines.append(f"| {number} | {without_guard(row)} | {tests or '–'} |")
+        lines += guard_lines(number, row)
     return "\n".join(lines)
 
 
@@ -118,10 +130,14 @@ def main():
     parser.add_argument("--machine", default="", help="a sentence for the page")
     parser.add_argument("--also", action="append", default=[], metavar="LOG",
                         type=pathlib.Path, help="a text that has figures, too")
+    parser.add_argument("--ran", action="append", default=[], nargs=2,
+                        metavar=("NUMBER", "FOLDER"),
+                        help="each test of that build is a try of that row")
     parser.add_argument("folders", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
     rows = read_rows()
     figures = read_figures(options.folders, options.also)
+    figures.update(read_runs(options.ran))
     if options.write:
         write_page(options.write, make_table(rows, figures), options.machine)
     for number, row in rows.items():

@@ -275,5 +275,20 @@ def _():
         tap.fault(21, len(OUTPUTS), len(OUTPUTS))
 
 
+@tap.test("/reliability/disks/a-mount-is-refused-at-the-start")
+def _():
+    with small_disk("1m") as disk:
+        line = "saesrc location=train.npy epochs=4000000000 ! saetrainer top-k=4 "
+        # A volume of a container, and a single file of one.
+        launch.fail(line + "location=disk ! fakesink", "mounted")
+        file = disk.parent / "run.sae"
+        file.touch()
+        subprocess.run(["mount", "--bind", file, file], check=True)
+        launch.fail(line + "checkpoint-location=run.sae ! fakesink", "mounted")
+        subprocess.run(["umount", file], check=True)
+        launch.launch("saesrc location=train.npy ! saetrainer top-k=4 "
+                      "location=disk/out dict-size=64 ! fakesink")
+
+
 Gst.init(None)
 tap.main()

@@ -80,7 +80,8 @@ save_rows (const gchar *folder)
 
   g_string_append_printf (file, "%-117s\n", header);
   g_string_append_len (file, (const gchar *) x, N_ROWS * D * sizeof *x);
-  g_assert_true (g_file_set_contents (path, file->str, file->len, NULL));
+  g_assert_true (
+      g_file_set_contents (path, file->str, (gssize) file->len, NULL));
 }
 
 static gchar *
@@ -336,7 +337,7 @@ test_at_once (void)
   for (guint i = 0; i < N_AT_ONCE; i++) {
     g_autofree gchar *name = g_strdup_printf ("side-%u", i);
     g_autoptr (GBytes) got = finish_training (at_once[i], folder, name);
-    survived += g_bytes_equal (got, alone);
+    survived += g_bytes_equal (got, alone) ? 1 : 0;
   }
   remove_folder (folder);
   fault_report (41, N_AT_ONCE, survived, 0);

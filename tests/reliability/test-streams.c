@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../same-memory.h"
 #include "fault.h"
 #include "noise.h"
 #include "stream.h"
@@ -177,7 +178,7 @@ expect_same_rows (Seen *seen, Stream *stream, GstBuffer *buffer, Form form,
     g_autoptr (GByteArray) row = take_row (buffer, header, r, n);
     if (!seen->rows[form])
       seen->rows[form] = g_byte_array_ref (row);
-    g_assert_cmpmem (row->data, row->len, seen->rows[form]->data,
+    assert_same_memory (row->data, row->len, seen->rows[form]->data,
         seen->rows[form]->len);
   }
 }
