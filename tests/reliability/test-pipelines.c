@@ -298,7 +298,7 @@ start_training (const gchar *folder, const gchar *name)
       "saesrc location=%s/x.npy epochs=%d shuffle=true ! saetrainer "
       "dict-size=64 top-k=4 batch-size=64 n-threads=0 location=%s/%s ! "
       "fakesink",
-      folder, g_test_slow () ? 1000 : 50, folder, name);
+      folder, g_test_slow () ? 1000 : 300, folder, name);
   GError *error = NULL;
   GstElement *pipeline = gst_parse_launch (description, &error);
 
