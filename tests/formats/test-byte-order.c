@@ -43,7 +43,7 @@ test_safetensors (Scratch *scratch, gconstpointer data)
   g_assert_true (sae_safetensors_write (fd, path, &source, 1, NULL));
   close (fd);
   g_assert_true (g_file_get_contents (path, &written, &size, NULL));
-  g_assert_cmpmem (written, size, tensors, sizeof tensors - 1);
+  g_assert_cmpmem (written, (int) size, tensors, (int) sizeof tensors - 1);
   scratch_write (path, tensors, sizeof tensors - 1);
   file = sae_safetensors_open (path, NULL);
   g_assert_true (sae_safetensors_read_float32 (file,
