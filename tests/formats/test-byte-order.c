@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "../same-memory.h"
 #include "dtype.h"
 #include "fault.h"
 #include "npy.h"
@@ -43,12 +44,12 @@ test_safetensors (Scratch *scratch, gconstpointer data)
   g_assert_true (sae_safetensors_write (fd, path, &source, 1, NULL));
   close (fd);
   g_assert_true (g_file_get_contents (path, &written, &size, NULL));
-  g_assert_cmpmem (written, (int) size, tensors, (int) sizeof tensors - 1);
+  assert_same_memory (written, size, tensors, sizeof tensors - 1);
   scratch_write (path, tensors, sizeof tensors - 1);
   file = sae_safetensors_open (path, NULL);
   g_assert_true (sae_safetensors_read_float32 (file,
       sae_safetensors_get_nth (file, 0), read, NULL));
-  g_assert_cmpmem (read, sizeof read, values, sizeof values);
+  assert_same_memory (read, sizeof read, values, sizeof values);
   fault_report (39, 2, 2, 0);
 }
 
@@ -63,7 +64,7 @@ test_npy (void)
   SaeNpyHeader read;
 
   /* 128 bytes in all, of which 10 are before the length ends. */
-  g_assert_cmpmem (written, 10, "\x93NUMPY\1\0\x76\0", 10);
+  assert_same_memory (written, 10, "\x93NUMPY\1\0\x76\0", 10);
   g_assert_true (g_str_has_prefix (written + 10, "{'descr': '<f4', "));
   g_assert_true (sae_npy_header_parse ((const guint8 *) written,
       g_bytes_get_size (bytes), &read, NULL));
@@ -77,7 +78,7 @@ test_numbers (void)
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++) {
     float read[2];
     sae_dtype_to_float32 (numbers[i].dtype, numbers[i].bytes, 2, read);
-    g_assert_cmpmem (read, sizeof read, values, sizeof values);
+    assert_same_memory (read, sizeof read, values, sizeof values);
   }
   fault_report (39, G_N_ELEMENTS (numbers), G_N_ELEMENTS (numbers), 0);
 }
