@@ -344,6 +344,8 @@ read_badly (Training *training, Reader reader, const gchar *from, GBytes *want,
   }
   if (how == EIO && hit)
     g_assert_null (got);
+  else if (how != DISK_CUT)
+    g_assert_nonnull (got);
   stream_remove_folder (g_steal_pointer (&disk));
   return hit > 0;
 }
