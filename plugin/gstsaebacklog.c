@@ -30,8 +30,39 @@ gst_sae_backlog_add (GstSaeBacklog *backlog, GstMessage *message)
       g_atomic_rc_box_acquire (backlog));
 }
 
-gboolean
-gst_sae_backlog_is_full (GstSaeBacklog *backlog)
+static GstBus *
+find_bus (GstElement *element)
 {
-  return g_atomic_int_get (backlog) >= GST_SAE_BACKLOG_MAX;
+  GstElement *top = gst_object_ref (element), *parent;
+  GstBus *bus;
+
+  while ((parent = (GstElement *) gst_object_get_parent (GST_OBJECT (top)))) {
+    gst_object_unref (top);
+    top = parent;
+  }
+  bus = gst_element_get_bus (top);
+  gst_object_unref (top);
+  return bus;
+}
+
+static gboolean
+has_unread (GstElement *element)
+{
+  GstBus *bus = find_bus (element);
+  gboolean unread = bus && gst_bus_have_pending (bus);
+
+  gst_clear_object (&bus);
+  return unread;
+}
+
+gboolean
+gst_sae_backlog_is_full (GstSaeBacklog **backlog, GstElement *element)
+{
+  if (g_atomic_int_get (*backlog) < GST_SAE_BACKLOG_MAX)
+    return FALSE;
+  if (has_unread (element))
+    return TRUE;
+  gst_sae_backlog_unref (*backlog);
+  *backlog = gst_sae_backlog_new ();
+  return FALSE;
 }

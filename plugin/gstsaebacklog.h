@@ -18,6 +18,8 @@ GstSaeBacklog *gst_sae_backlog_new (void);
 void gst_sae_backlog_unref (GstSaeBacklog *backlog);
 /* @message waits until it is freed. */
 void gst_sae_backlog_add (GstSaeBacklog *backlog, GstMessage *message);
-gboolean gst_sae_backlog_is_full (GstSaeBacklog *backlog);
+/* Whether as many wait as may. Where the bus that @element posts on is empty,
+ * they were read and somebody keeps them: *@backlog is a new one then. */
+gboolean gst_sae_backlog_is_full (GstSaeBacklog **backlog, GstElement *element);
 
 G_END_DECLS

@@ -22,24 +22,25 @@ static gboolean
 is_plain (const GstSaePool *self)
 {
   return self->params.flags == 0 &&
-         (!self->allocator ||
-             g_strcmp0 (self->allocator->mem_type, GST_ALLOCATOR_SYSMEM) == 0);
+         g_strcmp0 (self->allocator->mem_type, GST_ALLOCATOR_SYSMEM) == 0;
 }
 
+/* The memory begins where it is aligned: a buffer that comes back to its pool
+ * loses its offset. */
 static GstMemory *
 allocate_plain (const GstAllocationParams *params, gsize size)
 {
   gsize align = params->align | gst_memory_alignment;
-  gsize whole, offset;
+  gsize room, whole;
   guint8 *data;
 
-  if (!g_size_checked_add (&whole, size, params->prefix) ||
-      !g_size_checked_add (&whole, whole, params->padding) ||
-      !g_size_checked_add (&whole, whole, align) ||
+  if (!g_size_checked_add (&room, size, params->prefix) ||
+      !g_size_checked_add (&room, room, params->padding) ||
+      !g_size_checked_add (&whole, room, align) ||
       !(data = g_try_malloc (MAX (whole, 1))))
     return NULL;
-  offset = (-(gsize) data & align) + params->prefix;
-  return gst_memory_new_wrapped (0, data, whole, offset, size, data, g_free);
+  return gst_memory_new_wrapped (0, data + (-(gsize) data & align), room,
+      params->prefix, size, data, g_free);
 }
 
 static GstFlowReturn
@@ -116,8 +117,9 @@ gst_sae_pool_new (const gsize *sizes, guint n_sizes, GstAllocator *allocator,
     self->sizes[i] = sizes[i];
     total += sizes[i];
   }
-  if (allocator)
-    self->allocator = gst_object_ref (allocator);
+  /* Without one, that which the application may have chosen. */
+  self->allocator =
+      allocator ? gst_object_ref (allocator) : gst_allocator_find (NULL);
   if (params)
     self->params = *params;
 

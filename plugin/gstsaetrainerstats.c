@@ -66,7 +66,7 @@ post (GstSaeTrainer *self, GstStructure *s, gboolean final)
 {
   GstMessage *message;
 
-  if (!final && gst_sae_backlog_is_full (self->backlog)) {
+  if (!final && gst_sae_backlog_is_full (&self->backlog, GST_ELEMENT (self))) {
     GST_LOG_OBJECT (self, "nobody reads the bus");
     gst_structure_free (s);
     return;

@@ -247,7 +247,7 @@ sae_screen_round_row (const SaeScreen *screen, const float *x,
 float
 sae_screen_bias_error (const SaeScreen *screen, float b)
 {
-  double underflow = (double) (screen->d_in + 16) * 0x1p-106;
+  double underflow = (double) (screen->d_in + 16) * 0x1p-84;
 
   return (float) ((16 * UNIT * fabs ((double) b) + underflow) * ROUND_UP);
 }

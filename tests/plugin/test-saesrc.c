@@ -685,8 +685,13 @@ note_memory (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
 
+  GstMapInfo map;
+
   g_assert_nonnull (buffer->pool);
   g_hash_table_add (data, gst_buffer_peek_memory (buffer, 0));
+  g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_READ));
+  g_assert_cmpuint ((gsize) map.data % 64, ==, 0);
+  gst_buffer_unmap (buffer, &map);
   return GST_PAD_PROBE_OK;
 }
 
@@ -720,6 +725,50 @@ test_pool (Scratch *scratch, gconstpointer data)
   gst_object_unref (pipeline);
 }
 
+typedef struct {
+  GstAllocator parent;
+  gint n; /* atomic: memories asked for */
+} Counter;
+
+typedef GstAllocatorClass CounterClass;
+
+GType counter_get_type (void);
+G_DEFINE_TYPE (Counter, counter, GST_TYPE_ALLOCATOR)
+
+static GstMemory *
+counter_alloc (GstAllocator *allocator, gsize size, GstAllocationParams *params)
+{
+  g_autoptr (GstAllocator) plain = gst_allocator_find (GST_ALLOCATOR_SYSMEM);
+
+  g_atomic_int_inc (&((Counter *) allocator)->n);
+  return gst_allocator_alloc (plain, size, params);
+}
+
+static void
+counter_class_init (CounterClass *klass)
+{
+  klass->alloc = counter_alloc;
+}
+
+static void
+counter_init (Counter *self)
+{
+  GST_ALLOCATOR (self)->mem_type = "counted";
+}
+
+static void
+test_default_allocator (Scratch *scratch, gconstpointer data)
+{
+  Counter *counter =
+      gst_object_ref_sink (g_object_new (counter_get_type (), NULL));
+
+  gst_allocator_set_default (gst_object_ref (GST_ALLOCATOR (counter)));
+  test_pool (scratch, NULL);
+  gst_allocator_set_default (gst_allocator_find (GST_ALLOCATOR_SYSMEM));
+  g_assert_cmpint (counter->n, >=, 1);
+  gst_object_unref (counter);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -750,5 +799,7 @@ main (int argc, char **argv)
   scratch_add ("/plugin/saesrc/null-while-blocked", test_null_while_blocked);
   scratch_add ("/plugin/saesrc/caps-are-negotiated", test_caps);
   scratch_add ("/plugin/saesrc/buffers-come-from-a-pool", test_pool);
+  scratch_add ("/plugin/saesrc/default-allocator-is-asked",
+      test_default_allocator);
   return stream_run_tests ();
 }

@@ -139,6 +139,27 @@ test_since_last_and_total (Training *training, gconstpointer data)
   g_assert_cmpuint (sum, >, 0);
 }
 
+/* An application may keep what it reads. */
+static void
+test_kept_messages (Training *training, gconstpointer data)
+{
+  g_auto (Stream) stream = training_stream (training);
+  GList *kept = NULL;
+  guint n = 1300;
+
+  g_object_set (stream.element, "stats-interval", (guint64) 1, NULL);
+  stream_send_dims (&stream, "float32", "16:1");
+  for (guint i = 0; i < n; i++) {
+    GstMessage *message;
+    push_rows (&stream, i, 1, i, 1);
+    g_usleep (1);
+    while ((message = stream_pop (&stream, GST_MESSAGE_ELEMENT)) != NULL)
+      kept = g_list_prepend (kept, message);
+  }
+  g_assert_cmpuint (g_list_length (kept), >=, n - 1);
+  g_list_free_full (kept, (GDestroyNotify) gst_message_unref);
+}
+
 static GstPadProbeReturn
 count_finals (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -437,6 +458,7 @@ main (int argc, char **argv)
   ADD ("final-when-stopped", test_final_when_stopped);
   ADD ("stats/fields", test_fields);
   ADD ("stats/since-last-and-total", test_since_last_and_total);
+  ADD ("stats/those-that-are-kept-do-not-wait", test_kept_messages);
   ADD ("stats/final-once-before-eos", test_final_before_eos);
   ADD ("stats/interval-0-is-final-only", test_interval_0_is_final_only);
   ADD ("stats/no-times", test_no_times);
