@@ -59,12 +59,12 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 
 if [ ! -f "$build/build.ninja" ]; then
+  mkdir -p "$build"
   CC=$clang meson setup "$build" "$top" -Dfuzz-engine=true \
     -Dintrospection=disabled -Ddocs=disabled --buildtype=debugoptimized \
     -Db_sanitize=address,undefined -Db_lundef=false \
-    -Dc_args=-fsanitize=fuzzer-no-link >"$build.log" 2>&1 ||
-    { cat "$build.log"; exit 1; }
-  rm "$build.log"
+    -Dc_args=-fsanitize=fuzzer-no-link >"$build/setup.log" 2>&1 ||
+    { cat "$build/setup.log"; exit 1; }
 fi
 ninja -C "$build" "${targets[@]/#/tests/fuzz/fuzz-}" >"$build/fuzzers.log" 2>&1 ||
   { tail -n 50 "$build/fuzzers.log"; exit 1; }
@@ -99,7 +99,7 @@ report() {
     echo "ok $number /fuzz/$target/$n-inputs"
     return
   fi
-  failed=1
+  failed=$((failed + 1))
   echo "not ok $number /fuzz/$target"
   tail -n 60 "$keep/$target.log" | sed 's/^/#   /'
 }
@@ -118,5 +118,5 @@ echo "1..${#targets[@]}"
 for i in "${!targets[@]}"; do
   report $((i + 1)) "${targets[i]}"
 done
-echo "# fault 24: tried $executions, survived $executions, lost 0"
-exit $failed
+echo "# fault 24: tried $((executions + failed)), survived $executions, lost 0"
+exit $((failed > 0))

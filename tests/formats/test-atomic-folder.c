@@ -291,12 +291,15 @@ test_failing_steps_put_the_old_folder_back (Scratch *scratch,
   }
 }
 
+/* Says by a byte when it has begun. */
 static void
-save_for_ever (const char *path)
+save_for_ever (const char *path, int begun)
 {
   for (guint i = 0;; i++) {
     g_autofree char *text = g_strdup_printf ("generation %u", i);
     save (path, text, NULL);
+    if (i == 0)
+      (void) !write (begun, "", 1);
   }
 }
 
@@ -312,9 +315,17 @@ test_killed_writer_leaves_a_whole_folder (Scratch *scratch, gconstpointer data)
   scratch_write_text (notes, "mine");
   for (guint i = 0; i < n; i++) {
     g_autofree char *text = NULL;
-    pid_t child = fork ();
+    char byte;
+    int begun[2];
+    pid_t child;
+
+    g_assert_cmpint (pipe (begun), ==, 0);
+    child = fork ();
     if (child == 0)
-      save_for_ever (path);
+      save_for_ever (path, begun[1]);
+    close (begun[1]);
+    g_assert_cmpint (read (begun[0], &byte, 1), ==, 1);
+    close (begun[0]);
     g_usleep ((gulong) g_test_rand_int_range (0, 20000));
     kill (child, SIGKILL);
     waitpid (child, NULL, 0);

@@ -10,7 +10,7 @@
 #include "training.h"
 
 /* How long anything may hang before that is a failure. */
-#define PATIENCE (10 * G_TIME_SPAN_SECOND)
+#define PATIENCE (60 * G_TIME_SPAN_SECOND)
 
 static void
 push_rows (Stream *stream, guint32 seed, gsize n)

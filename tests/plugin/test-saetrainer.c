@@ -79,7 +79,8 @@ test_remainders (Training *training, gconstpointer data)
       final = training_final_stats (&stream);
       gst_structure_get_uint64 (final, "steps", &steps);
       g_assert_cmpuint (steps, ==, 3 + (rest > 0));
-      fault_report (13, 1, 1, 0);
+      if (rest > 0)
+        fault_report (13, 1, 1, 0);
     }
 }
 

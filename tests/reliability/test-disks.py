@@ -36,7 +36,6 @@ def enter_namespace():
         try:
             if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
                 os.environ[INSIDE] = "yes"
-                # A sanitizer's runtime is for our own processes.
                 os.execvp(how[0], [*how, sys.executable, *sys.argv])
         except FileNotFoundError:
             break
@@ -68,7 +67,9 @@ def small_disk(size):
 
 def set_mode(path, mode):
     """As soon as nothing is written there: it is busy until then."""
-    command = ["mount", "-o", f"remount,{mode}", str(path)]
+    # With a source named, mount adds no options of the first time, whose ids a
+    # namespace of an ordinary user does not have.
+    command = ["mount", "-o", f"remount,{mode}", "none", str(path)]
     for _ in range(10 * launch.PATIENCE):
         if subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0:
             return
