@@ -15,7 +15,7 @@ packages=(
   python3 python3-gi python3-numpy python3-venv locales
   python3-pip python3-setuptools python3-wheel groff-base
   python3-matplotlib python3-torch fonts-lato gjs
-  chromium clang-format valgrind qemu-user
+  chromium clang clang-format valgrind qemu-user
 )
 if [ $# -gt 0 ]; then
   packages=("$@")

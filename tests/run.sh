@@ -205,6 +205,7 @@ run_long() {
   bash tests/run-valgrind.sh "$build/plain" 2>&1 | tee "$build/long-valgrind.log"
   count 'valgrind (tests/run-valgrind.sh)' "${PIPESTATUS[0]}"
   say 'libFuzzer'
+  [ "$install" = no ] || bash tests/install-packages.sh clang libclang-rt-dev
   bash tests/run-fuzzers.sh --seconds "$fuzz_seconds" 2>&1 |
     tee "$build/long-fuzzers.log"
   count 'libFuzzer (tests/run-fuzzers.sh)' "${PIPESTATUS[0]}"
