@@ -21,12 +21,12 @@ import tempfile
 
 from catalogue import SKIPPED, TOP, read_rows
 
+SANITIZED = ["-Db_lundef=false", "--buildtype=debugoptimized",
+             "-Dintrospection=disabled"]
 SETUP = {
-    "plain": [],
-    "sanitized": ["-Db_sanitize=address,undefined", "-Db_lundef=false",
-                  "--buildtype=debugoptimized"],
-    "tsan": ["-Db_sanitize=thread", "-Db_lundef=false",
-             "--buildtype=debugoptimized"],
+    "plain": ["-Ddocs=disabled"],
+    "sanitized": ["-Db_sanitize=address,undefined", *SANITIZED],
+    "tsan": ["-Db_sanitize=thread", *SANITIZED],
 }
 
 
