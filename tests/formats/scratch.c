@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "../same-memory.h"
 #include "scratch.h"
 
 #include <stdio.h>
@@ -7,6 +6,7 @@
 
 #include <glib/gstdio.h>
 
+#include "../same-memory.h"
 #include "sae-error.h"
 
 void

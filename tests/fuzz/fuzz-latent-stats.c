@@ -3,7 +3,6 @@
  * Any bytes as latent_stats.safetensors beside a dictionary of 3 latents. What
  * is accepted is written again, and that reads as the same and is written as
  * the same bytes. */
-#include "../same-memory.h"
 #include "fuzz.h"
 
 #include <fcntl.h>
@@ -13,6 +12,7 @@
 
 #include "../same-memory.h"
 #include "latent-stats.h"
+#include "scratch.h"
 
 #define D_SAE 3
 
@@ -71,7 +71,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     path = fuzz_path (SAE_LATENT_STATS_FILE);
     folder = g_path_get_dirname (path);
   }
-  fuzz_write (path, data, size);
+  scratch_write (path, data, size);
   ok = sae_latent_stats_load (&stats, folder, D_SAE, &error);
   fuzz_check_error (ok, error);
   if (!ok)

@@ -28,7 +28,7 @@ write_file (const char *name, const uint8_t **data, size_t *size)
     *size -= 4;
   }
   length = (guint32) MIN (GUINT32_FROM_LE (length), *size);
-  fuzz_write (path, *data, length);
+  scratch_write (path, *data, length);
   *data += length;
   *size -= length;
 }

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "npz.h"
+#include "scratch.h"
 
 static void
 read_array (SaeNpz *npz, const SaeNpzArray *array)
@@ -33,7 +34,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_autoptr (GError) error = NULL;
   g_autoptr (SaeNpz) npz = NULL;
 
-  fuzz_write (path, data, size);
+  scratch_write (path, data, size);
   npz = sae_npz_open (path, &error);
   fuzz_check_error (npz != NULL, error);
   for (guint i = 0; npz != NULL && i < sae_npz_get_n_arrays (npz); i++)

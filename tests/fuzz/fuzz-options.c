@@ -3,7 +3,6 @@
  * Any text as the options of a run in a checkpoint, or as prefixes of a
  * dictionary: byte 0 says which, and of how many latents. What is accepted is
  * written and must read as the same. */
-#include "../same-memory.h"
 #include "fuzz.h"
 
 #include "../same-memory.h"

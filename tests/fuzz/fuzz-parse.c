@@ -3,7 +3,6 @@
  * Any bytes as a stream that saeparse reads: byte 0 says its properties, byte 1
  * in which blocks the bytes come. They make no difference, and what comes out
  * without an error is what the headers say. */
-#include "../same-memory.h"
 #include "fuzz.h"
 
 #include <string.h>

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "safetensors-shards.h"
+#include "scratch.h"
 
 static char *weights, *index_path;
 
@@ -41,7 +42,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   if (weights == NULL)
     write_shards ();
-  fuzz_write (index_path, data, size);
+  scratch_write (index_path, data, size);
   file = sae_safetensors_open_sharded (weights, &error);
   fuzz_check_error (file != NULL, error);
   for (guint i = 0; file != NULL && i < sae_safetensors_get_n_tensors (file);

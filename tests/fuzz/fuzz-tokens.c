@@ -8,6 +8,7 @@
 
 #include "json-text.h"
 #include "sae-tokens.h"
+#include "scratch.h"
 
 static char *lines_path, *json_path;
 
@@ -17,7 +18,7 @@ expect_same (SaeTokens *tokens, const char *path, const char *text)
   g_autoptr (GError) error = NULL;
   g_autoptr (SaeTokens) again = NULL;
 
-  fuzz_write (path, text, strlen (text));
+  scratch_write (path, text, strlen (text));
   again = sae_tokens_load (path, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (sae_tokens_get_n_rows (again), ==,
@@ -70,7 +71,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     lines_path = fuzz_path ("tokens.txt");
     json_path = fuzz_path ("tokens.json");
   }
-  fuzz_write (is_json ? json_path : lines_path, data, size);
+  scratch_write (is_json ? json_path : lines_path, data, size);
   tokens = sae_tokens_load (is_json ? json_path : lines_path, &error);
   fuzz_check_error (tokens != NULL, error);
   if (tokens != NULL)

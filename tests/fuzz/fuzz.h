@@ -13,7 +13,6 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 /* A path in a folder of the program's own, which goes when it ends; in memory
  * where that is possible: a disk would be the slowest part. (transfer full) */
 char *fuzz_path (const char *name);
-void fuzz_write (const char *path, gconstpointer data, gsize size);
 
 /* A result or an error, never both or none; and the error can be shown. Counts
  * what was accepted. */

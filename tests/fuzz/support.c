@@ -39,16 +39,6 @@ fuzz_path (const char *name)
 }
 
 void
-fuzz_write (const char *path, gconstpointer data, gsize size)
-{
-  FILE *file = g_fopen (path, "wb");
-
-  g_assert_nonnull (file);
-  g_assert_true (size == 0 || fwrite (data, size, 1, file) == 1);
-  g_assert_cmpint (fclose (file), ==, 0);
-}
-
-void
 fuzz_check_error (gboolean ok, const GError *error)
 {
   g_assert_true (ok == (error == NULL));
