@@ -290,6 +290,19 @@ stream_pop (Stream *stream, GstMessageType type)
   return gst_bus_pop_filtered (stream->bus, type);
 }
 
+guint
+stream_count (Stream *stream, GstMessageType type)
+{
+  GstMessage *message;
+  guint n = 0;
+
+  while ((message = stream_pop (stream, type)) != NULL) {
+    gst_message_unref (message);
+    n++;
+  }
+  return n;
+}
+
 /* The errors on the bus as text; all other messages stay on it. */
 static GPtrArray *
 take_errors (Stream *stream)

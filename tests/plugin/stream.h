@@ -67,6 +67,8 @@ void stream_expect_error (Stream *stream, GQuark domain, gint code,
 void stream_expect_no_error (Stream *stream);
 /* The first message of @type, others before it are dropped. (nullable) */
 GstMessage *stream_pop (Stream *stream, GstMessageType type);
+/* How many of @type there are; the bus is empty then. */
+guint stream_count (Stream *stream, GstMessageType type);
 
 /* [n, d] floats of a little structure, which a dictionary can learn. */
 float *stream_rows (guint32 seed, gsize n, guint d);

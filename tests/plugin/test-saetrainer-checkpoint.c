@@ -245,19 +245,6 @@ test_contradiction (Training *training, gconstpointer data)
   }
 }
 
-static guint
-count_warnings (Stream *stream)
-{
-  GstMessage *message;
-  guint n = 0;
-
-  while ((message = stream_pop (stream, GST_MESSAGE_WARNING)) != NULL) {
-    gst_message_unref (message);
-    n++;
-  }
-  return n;
-}
-
 /* The disk goes away and comes back: one WARNING, the training is as if
  * nothing had been, and what could not be written is when the element stops. */
 static void
@@ -271,12 +258,12 @@ test_failed_write (Training *training, gconstpointer data)
   push (&stream, 0, ROWS, 20);
   gst_harness_push_event (stream.harness, gst_event_new_eos ());
   training_expect_same_files (training);
-  g_assert_cmpuint (count_warnings (&stream), ==, 1);
+  g_assert_cmpuint (stream_count (&stream, GST_MESSAGE_WARNING), ==, 1);
   stream_expect_no_error (&stream);
   g_assert_cmpint (g_rmdir (path), ==, 0);
   gst_element_set_state (stream.element, GST_STATE_NULL);
   stream_expect_no_error (&stream);
-  g_assert_cmpuint (count_warnings (&stream), ==, 0);
+  g_assert_cmpuint (stream_count (&stream, GST_MESSAGE_WARNING), ==, 0);
   g_assert_cmpuint (rows_in (path), ==, ROWS);
 }
 

@@ -112,19 +112,6 @@ leave_old_files (Training *training)
   }
 }
 
-static guint
-count_messages (Stream *stream, GstMessageType type)
-{
-  GstMessage *message;
-  guint n = 0;
-
-  while ((message = stream_pop (stream, type)) != NULL) {
-    gst_message_unref (message);
-    n++;
-  }
-  return n;
-}
-
 static void
 expect_names (Training *training, const DiskFault *fault)
 {
@@ -165,7 +152,7 @@ train_on_a_bad_disk (Training *training, const DiskFault *fault, guint nth,
     g_object_get (stream.element, "rows", &rows, NULL);
     g_assert_cmpuint (rows, ==, ROWS);
     g_assert_cmpuint (rows_in (checkpoint) % PIECE, <=, ROWS % PIECE);
-    n_errors = count_messages (&stream, GST_MESSAGE_ERROR);
+    n_errors = stream_count (&stream, GST_MESSAGE_ERROR);
     if (n_errors > 0) { /* the dictionary could not be written */
       g_autoptr (GBytes) got =
           stream_load_file (training->got, "sae_weights.safetensors");
@@ -173,7 +160,7 @@ train_on_a_bad_disk (Training *training, const DiskFault *fault, guint nth,
       expect_same_bytes ("the old dictionary", got, old);
     }
     gst_element_set_state (stream.element, GST_STATE_NULL);
-    g_assert_cmpuint (count_messages (&stream, GST_MESSAGE_ERROR), ==, 0);
+    g_assert_cmpuint (stream_count (&stream, GST_MESSAGE_ERROR), ==, 0);
     if (hit == 0 || is_harmless (fault->how))
       g_assert_cmpuint (n_errors, ==, 0);
   }
