@@ -4,7 +4,6 @@
 #include "gstsaelimit.h"
 #include "sae-enum-types.h"
 
-#define DEFAULT_DICT_SIZE 4096
 #define DEFAULT_TOP_K 32
 
 enum {
@@ -331,7 +330,7 @@ gst_sae_choice_untrained (const GstSaeChoice *choice, SaeConfig *config,
 {
   *config = choice->wanted;
   if (config->d_sae == 0)
-    config->d_sae = DEFAULT_DICT_SIZE;
+    config->d_sae = GST_SAE_DEFAULT_DICT_SIZE;
   if (config->sparsity == SAE_SPARSITY_AUTO)
     config->sparsity = SAE_SPARSITY_TOP_K;
   if (has_k (config->sparsity) && config->k == 0)

@@ -10,6 +10,9 @@
 
 G_BEGIN_DECLS
 
+/* With dict-size 0 and no model, here as in the trainer's options. */
+#define GST_SAE_DEFAULT_DICT_SIZE 4096
+
 typedef struct {
   SaeConfig wanted; /* as set; 0 and auto where nothing was */
   gboolean ties_set;

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaetrainerparts.h"
 
+#include "gstsaechoice.h"
 #include "gstsaelength.h"
 #include "gstsaelimit.h"
-
-/* Of the trainer's option, when it is 0. */
-#define DEFAULT_DICT_SIZE 4096
 
 /* Takes the width of a row from the stream, or holds the stream to it. */
 static gboolean
@@ -180,7 +178,7 @@ check_told (GstSaeTrainer *self, const GstSaeTold *told, GError **error)
     return TRUE;
   g_object_get (self->trainer, "dict-size", &d_sae, NULL);
   return gst_sae_limit_check (wanted.max_bytes,
-      d_sae ? d_sae : DEFAULT_DICT_SIZE,
+      d_sae ? d_sae : GST_SAE_DEFAULT_DICT_SIZE,
       ((guint64) told->input_size + told->output_size) * sizeof (float),
       "weights, input-size not set", error);
 }
