@@ -221,9 +221,13 @@ abandon (Watch *watch)
   g_main_loop_quit (watch->loop);
 }
 
+/* A terminal that closes may send its signal twice, from the kernel and from
+ * the shell: only the others say that somebody does not want to wait. */
 static gboolean
 on_signal (Watch *watch, int number)
 {
+  if (watch->run->signal && number == SIGHUP)
+    return G_SOURCE_CONTINUE;
   sae_progress_clear (watch->progress, TRUE);
   if (watch->run->signal) {
     g_printerr ("sae-train: gave up\n");
@@ -250,6 +254,12 @@ on_terminate (gpointer data)
   return on_signal (data, SIGTERM);
 }
 
+static gboolean
+on_hang_up (gpointer data)
+{
+  return on_signal (data, SIGHUP);
+}
+
 /* --- the run -------------------------------------------------------------- */
 
 /* What comes while it stops, such as a dictionary that could not be saved. */
@@ -274,6 +284,15 @@ stop (Watch *watch, GstBus *bus)
   gst_element_set_state (watch->pipeline, GST_STATE_NULL);
 }
 
+/* nohup has its signal ignored, which stays so. */
+static gboolean
+is_ignored (int number)
+{
+  struct sigaction now;
+
+  return sigaction (number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 static void
 play (Watch *watch, GstBus *bus)
 {
@@ -281,7 +300,13 @@ play (Watch *watch, GstBus *bus)
       on_interrupt, watch, NULL);
   guint terminate = g_unix_signal_add_full (G_PRIORITY_HIGH, SIGTERM,
       on_terminate, watch, NULL);
+  guint hang_up = 0;
 
+  if (!is_ignored (SIGHUP))
+    hang_up = g_unix_signal_add_full (G_PRIORITY_HIGH, SIGHUP, on_hang_up,
+        watch, NULL);
+  /* Whoever read the progress may be gone; the training is worth more. */
+  signal (SIGPIPE, SIG_IGN);
   if (gst_element_set_state (watch->pipeline, GST_STATE_PLAYING) !=
       GST_STATE_CHANGE_FAILURE)
     g_main_loop_run (watch->loop);
@@ -289,6 +314,8 @@ play (Watch *watch, GstBus *bus)
     drain (watch, bus);
   g_source_remove (interrupt);
   g_source_remove (terminate);
+  if (hang_up)
+    g_source_remove (hang_up);
 }
 
 void

@@ -309,7 +309,7 @@ def wait_for_rows(process):
 def _():
     with launch.folder():
         launch.save_activations()
-        for number in signal.SIGINT, signal.SIGTERM:
+        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
             process = start("train.npy", "-o", "out", *SMALL, "--epochs", "1000000")
             wait_for_rows(process)
             process.send_signal(number)
@@ -321,6 +321,46 @@ def _():
                 "saesrc location=heldout.npy ! saeencoder location=out ! fakesink"
             )
             os.rename("out", f"out-{number}")
+
+
+@tap.test("/tools/train/a-terminal-that-closes")
+def _():
+    """Its signal may come twice, and under nohup it says nothing."""
+    with launch.folder():
+        launch.save_activations()
+        process = start("train.npy", "-o", "out", *SMALL, "--epochs", "1000000")
+        wait_for_rows(process)
+        for _ in range(20):
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.002)
+        out, err = process.communicate(timeout=launch.PATIENCE)
+        assert process.returncode == 128 + signal.SIGHUP, (process.returncode, err)
+        assert "dictionary  out" in out, out
+        process = start(
+            "train.npy", "-o", "nohup", *SMALL, "--epochs", "1000000",
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        )
+        wait_for_rows(process)
+        process.send_signal(signal.SIGHUP)
+        wait_for_rows(process)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=launch.PATIENCE)
+        assert process.returncode == 128 + signal.SIGTERM, (process.returncode, err)
+
+
+@tap.test("/tools/train/nobody-reads-the-progress")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        process = start("train.npy", "-o", "out", *SMALL, "--epochs", "1000000")
+        wait_for_rows(process)
+        process.stdout.close()
+        process.stderr.close()
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=launch.PATIENCE)
+        assert code == 128 + signal.SIGTERM, code
+        assert os.path.exists("out/cfg.json"), os.listdir()
 
 
 @tap.test("/tools/train/ctrl-c-while-standard-input-waits")
