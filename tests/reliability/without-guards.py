@@ -6,8 +6,8 @@ Usage: without-guards.py [--keep FOLDER] [--list] [NUMBER...]
 
 Works in a copy of the source tree. First each test has to pass there as it
 is; then one guard after the other is replaced by what its entry in
-faults/*.toml says, the project is built, and the test has to fail. Where the
-test is skipped, so is its guard. Prints TAP.
+faults/*.toml says, the project is built, and the test has to fail, or to hang
+where the entry says so. Where the test is skipped, so is its guard. Prints TAP.
 """
 
 import argparse
@@ -56,23 +56,28 @@ class Tree:
             assert done.returncode == 0, done.stdout + done.stderr
         return build, run(["meson", "compile", "-C", build])
 
-    def test(self, guard):
-        """How the test of a guard ends: passed, failed, skipped, no such case,
-        or the error of the build."""
+    def test(self, guard, patience):
+        """How the test of a guard ends: passed, failed, timed out (after so
+        many times what meson waits), skipped, no such case, or the error of
+        the build."""
         build, compiled = self.build(guard.get("build", "plain"))
         if compiled.returncode != 0:
             return "does not build", compiled.stdout[-2000:]
         command = ["meson", "test", "-C", build, "--no-rebuild",
-                   guard["test"], "--test-args", guard.get("arguments", f"-p {guard['case']}")]
+                   "-t", str(patience), guard["test"],
+                   "--test-args", guard.get("arguments", f"-p {guard['case']}")]
         if guard.get("arguments") == "":
             command = command[:-2]
         done = run(command, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
         log = (build / "meson-logs" / "testlog.json").read_text().splitlines()
-        text = "\n".join(json.loads(line).get("stdout") or "" for line in log)
+        results = [json.loads(line) for line in log]
+        text = "\n".join(result.get("stdout") or "" for result in results)
         if SKIPPED.search(text) and done.returncode in (0, 77):
             return "skipped", text
         if done.returncode == 0:
             return ("passed" if guard["case"] in text else "no such case"), text
+        if any(result["result"] == "TIMEOUT" for result in results):
+            return "timed out", text
         return "failed", text
 
 
@@ -94,14 +99,15 @@ class Without:
 
 
 def check(tree, number, guard):
-    how, text = tree.test(guard)
+    how, text = tree.test(guard, 30)
     if how == "skipped":
         return "SKIP", text
     if how != "passed":
         return f"with the guard: {how}", text
+    expected, patience = ("timed out", 1) if guard.get("hangs") else ("failed", 5)
     with Without(tree, guard):
-        how, text = tree.test(guard)
-    if how != "failed":
+        how, text = tree.test(guard, patience)
+    if how != expected:
         return f"without the guard: {how}", text
     return None, ""
 
