@@ -47,7 +47,7 @@ class Tree:
             for name in filter(None, names.split("\0")):
                 if (TOP / name).is_file():
                     (self.source / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(TOP / name, self.source / name)
+                    shutil.copy(TOP / name, self.source / name)
 
     def build(self, kind):
         build = self.folder / kind
