@@ -6,7 +6,7 @@
 #include "json-text.h"
 #include "regular-file.h"
 
-#define INDEX_SUFFIX ".index.json"
+#define INDEX_SUFFIX SAE_SAFETENSORS_INDEX_SUFFIX
 #define MAX_INDEX (8u * 1024 * 1024)
 
 typedef struct {

@@ -8,6 +8,9 @@
 
 #include "safetensors.h"
 
+/* What the name of an index has behind that of the weights. */
+#define SAE_SAFETENSORS_INDEX_SUFFIX ".index.json"
+
 /* Files that one index may name. */
 #define SAE_SAFETENSORS_MAX_SHARDS 128
 

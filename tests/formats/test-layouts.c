@@ -333,7 +333,8 @@ test_probe_finds_what_save_would_refuse (Scratch *scratch, gconstpointer data)
 {
   g_autofree char *path = scratch_path (scratch, "a/out");
   g_autofree char *letter = scratch_path (scratch, "letter");
-  g_autofree char *config = scratch_path (scratch, "cfg.json");
+  g_autofree char *weights =
+      scratch_path (scratch, "sae.safetensors.index.json");
   GError *error = NULL;
 
   sae_layouts_probe_save ("saelens", path, &error);
@@ -342,11 +343,36 @@ test_probe_finds_what_save_would_refuse (Scratch *scratch, gconstpointer data)
   scratch_write_text (letter, "dear");
   g_assert_false (sae_layouts_probe_save ("saelens", scratch->path, &error));
   scratch_assert_error (&error, SAE_ERROR_WRITE,
-      "expected an empty folder or one with cfg.json in it, found letter");
-  scratch_write_text (config, "{}");
+      "expected an empty folder or one with sae_weights.safetensors in it, "
+      "found letter");
+  scratch_write_text (weights, "");
   sae_layouts_probe_save ("saelens", scratch->path, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (scratch_count (scratch->path), ==, 2);
+}
+
+/* Many a program calls its configuration so. */
+static void
+test_a_configuration_makes_no_dictionary (Scratch *scratch, gconstpointer data)
+{
+  g_autoptr (SaeDictionary) dictionary = make_dictionary ("top-k");
+  g_autofree char *config = scratch_path (scratch, "cfg.json");
+  static const char *const names[] = {"saelens", "sparsify"};
+  GError *error = NULL;
+  guint n = 0;
+
+  scratch_write_text (config, "{\"port\": 80}");
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_assert_false (sae_layouts_probe_save (names[i], scratch->path, &error));
+    scratch_assert_error (&error, SAE_ERROR_WRITE, "found cfg.json");
+    g_assert_false (
+        sae_layouts_save (dictionary, names[i], scratch->path, &error));
+    scratch_assert_error (&error, SAE_ERROR_WRITE, "found cfg.json");
+    scratch_assert_text (config, "{\"port\": 80}");
+    g_assert_cmpuint (scratch_count (scratch->path), ==, 1);
+    n++;
+  }
+  fault_report (22, n, n, 0);
 }
 
 /* The weights of the layout before must not be found beside the new ones. */
@@ -401,6 +427,8 @@ main (int argc, char **argv)
   ADD ("every-layout-keeps-metadata", test_every_layout_keeps_metadata);
   ADD ("probe-finds-what-save-would-refuse",
       test_probe_finds_what_save_would_refuse);
+  ADD ("a-configuration-makes-no-dictionary",
+      test_a_configuration_makes_no_dictionary);
   ADD ("a-save-as-another-layout-replaces",
       test_a_save_as_another_layout_replaces);
   return g_test_run ();
