@@ -48,7 +48,8 @@ gboolean
 sae_layouts_probe_save (const char *name, const char *path, GError **error);
 
 /* For save(): sae_atomic_write_folder(), where the weights of any layout tell
- * that a folder is a dictionary, and none of them stay beside the new ones. A
- * configuration does not tell, others have a cfg.json too. */
+ * that a folder is a dictionary, and none of them stay beside the new ones, nor
+ * do the files that they are cut into. A configuration does not tell, others
+ * have a cfg.json too. */
 gboolean sae_layouts_replace_folder (const char *path,
     const SaeFolderEntry *entries, guint n_entries, GError **error);

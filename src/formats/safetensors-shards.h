@@ -23,3 +23,8 @@ gboolean sae_safetensors_exist (const char *path);
  * together they hold the tensors of the map, each where the map says, and no
  * others. */
 SaeSafetensors *sae_safetensors_open_sharded (const char *path, GError **error);
+
+/* Adds to @names (gchar*, to be freed) those of the files in which the index of
+ * @path has its tensors; none where there is no index, or one that
+ * sae_safetensors_open_sharded() refuses. */
+void sae_safetensors_list_shards (const char *path, GPtrArray *names);
