@@ -292,10 +292,11 @@ def _():
         assert word in text, text
 
 
-def start(*arguments, **more):
+def start(*arguments, hang_up=signal.SIG_DFL, **more):
+    """Under nohup these tests would find SIGHUP ignored."""
     return subprocess.Popen(
         [program, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True, **more,
+        text=True, preexec_fn=lambda: signal.signal(signal.SIGHUP, hang_up), **more,
     )
 
 
@@ -338,7 +339,7 @@ def _():
         assert "dictionary  out" in out, out
         process = start(
             "train.npy", "-o", "nohup", *SMALL, "--epochs", "1000000",
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+            hang_up=signal.SIG_IGN,
         )
         wait_for_rows(process)
         process.send_signal(signal.SIGHUP)
