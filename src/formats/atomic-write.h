@@ -61,10 +61,10 @@ typedef struct {
  * Missing parents are created. An existing @path is only replaced when it is
  * a folder that is empty or has one of @n_entries' names in it: a mistyped
  * path never costs somebody a home folder (names of extra entries do not
- * count). Where the file system lacks RENAME_EXCHANGE, the old folder is renamed
- * aside, the new one put in its place, then the old one removed; a kill just
- * between these leaves nothing at @path. Permissions are kept. On failure @path
- * is as before.
+ * count). Where the file system lacks RENAME_EXCHANGE, the old folder is
+ * renamed aside, the new one put in its place, then the old one removed; a kill
+ * just between these leaves nothing at @path. Permissions are kept. On failure
+ * @path is as before.
  *
  * Whatever else the old folder holds is carried over: files are linked into
  * the new folder before the exchange, so they are there throughout; what
