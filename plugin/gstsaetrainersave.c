@@ -234,7 +234,7 @@ published_rule (GstSaeTrainer *self)
   }
 }
 
-/* Which are much of what is written. */
+/* As they will be saved: more of them than can be loaded again are refused. */
 static void
 copy_metadata (GstSaeTrainer *self, GHashTable *metadata)
 {
