@@ -177,6 +177,9 @@ gboolean gst_sae_trainer_push_rows (GstSaeTrainer *self, GstBuffer *buffer,
 
 /* What would only be found out when the run is over. */
 gboolean gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error);
+/* Whether a run that goes on takes this; a WARNING is posted when not. */
+gboolean
+gst_sae_trainer_may_set_metadata (GstSaeTrainer *self, const gchar *metadata);
 /* "key=value,key=value" into @model (transfer full). (transfer full) */
 SaeModel *gst_sae_trainer_add_metadata (GstSaeTrainer *self, SaeModel *model);
 /* The dictionary as it is now, with its metadata: the run's, or what it will

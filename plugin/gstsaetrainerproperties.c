@@ -96,6 +96,9 @@ gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
     set_training_property (self, pspec->name, value);
     return;
   }
+  if (id == PROP_METADATA &&
+      !gst_sae_trainer_may_set_metadata (self, g_value_get_string (value)))
+    return;
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_LOCATION:

@@ -25,22 +25,37 @@ dup_layout (GstSaeTrainer *self)
   return layout ? layout : g_strdup (DEFAULT_LAYOUT);
 }
 
-SaeModel *
-gst_sae_trainer_add_metadata (GstSaeTrainer *self, SaeModel *model)
+/* Keys and values of "key=value,…"; what has no = in it is left out. (transfer
+ * full) */
+static GHashTable *
+parse_metadata (const gchar *text)
 {
-  g_auto (GStrv) pairs = NULL;
+  GHashTable *metadata =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_auto (GStrv) pairs = g_strsplit (text ? text : "", ",", -1);
 
-  GST_OBJECT_LOCK (self);
-  pairs = g_strsplit (self->metadata ? self->metadata : "", ",", -1);
-  GST_OBJECT_UNLOCK (self);
   for (guint i = 0; pairs[i]; i++) {
     gchar *equals = strchr (pairs[i], '=');
-    SaeModel *with;
     if (!equals)
       continue;
     *equals = '\0';
-    with = sae_model_with_metadata (model, g_strstrip (pairs[i]),
-        g_strstrip (equals + 1));
+    g_hash_table_insert (metadata, g_strdup (g_strstrip (pairs[i])),
+        g_strdup (g_strstrip (equals + 1)));
+  }
+  return metadata;
+}
+
+SaeModel *
+gst_sae_trainer_add_metadata (GstSaeTrainer *self, SaeModel *model)
+{
+  g_autofree gchar *text = gst_sae_trainer_dup_string (self, &self->metadata);
+  g_autoptr (GHashTable) metadata = parse_metadata (text);
+  GHashTableIter iter;
+  gpointer key, value;
+
+  g_hash_table_iter_init (&iter, metadata);
+  while (g_hash_table_iter_next (&iter, &key, &value)) {
+    SaeModel *with = sae_model_with_metadata (model, key, value);
     sae_model_unref (model);
     model = with;
   }
@@ -174,28 +189,59 @@ check_layout (const gchar *layout, GError **error)
   return FALSE;
 }
 
-/* What would only be found out when the run is over. */
-gboolean
-gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error)
+/* Keys and values as they will be written. */
+static gboolean
+check_metadata (const gchar *text, const gchar *layout, GError **error)
 {
-  g_autofree gchar *location = NULL, *metadata = NULL;
-  g_autofree gchar *layout = dup_layout (self);
-  g_auto (GStrv) pairs = NULL;
+  g_auto (GStrv) pairs = g_strsplit (text ? text : "", ",", -1);
+  g_autoptr (SaeDictionary) dictionary = sae_dictionary_new ();
+  g_autoptr (GError) reason = NULL;
 
-  GST_OBJECT_LOCK (self);
-  location = g_strdup (self->used.location);
-  metadata = g_strdup (self->metadata ? self->metadata : "");
-  GST_OBJECT_UNLOCK (self);
-  pairs = g_strsplit (metadata, ",", -1);
   for (guint i = 0; pairs[i]; i++)
     if (!strchr (pairs[i], '=') || *g_strstrip (pairs[i]) == '=') {
       g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
           "metadata: expected key=value,…, got '%s'", pairs[i]);
       return FALSE;
     }
-  if (!check_layout (layout, error))
+  dictionary->d_in = dictionary->d_out = dictionary->d_sae = dictionary->k = 1;
+  dictionary->sparsity = g_strdup ("top-k");
+  g_hash_table_unref (dictionary->metadata);
+  dictionary->metadata = parse_metadata (text);
+  if (sae_layouts_check_save (dictionary, layout, &reason))
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE, "metadata: %s",
+      reason->message);
+  return FALSE;
+}
+
+/* What would only be found out when the run is over. */
+gboolean
+gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error)
+{
+  g_autofree gchar *location =
+      gst_sae_trainer_dup_string (self, &self->used.location);
+  g_autofree gchar *metadata =
+      gst_sae_trainer_dup_string (self, &self->metadata);
+  g_autofree gchar *layout = dup_layout (self);
+
+  if (!check_layout (layout, error) ||
+      !check_metadata (metadata, layout, error))
     return FALSE;
   return !location || sae_layouts_probe_save (layout, location, error);
+}
+
+gboolean
+gst_sae_trainer_may_set_metadata (GstSaeTrainer *self, const gchar *metadata)
+{
+  g_autofree gchar *layout =
+      gst_sae_trainer_dup_string (self, &self->used.layout);
+  GError *error = NULL;
+
+  if (!layout || check_metadata (metadata, layout, &error))
+    return TRUE;
+  gst_sae_element_post_warning (GST_ELEMENT (self), "Cannot change metadata",
+      error);
+  return FALSE;
 }
 
 static gboolean

@@ -295,19 +295,49 @@ test_metadata (Training *training, gconstpointer data)
       "encoder.layer.3");
 }
 
+static const struct {
+  const gchar *metadata, *part;
+} malformed[] = {
+    {"MiniLM", "key=value"},
+    {"a=b,c", "key=value"},
+    {"=x", "key=value"},
+    {"a=b,,c=d", "key=value"},
+    {"a=b,values=3", "values"},
+    {"__x=3", "__x"},
+    {"a=b\xff", "UTF-8"},
+};
+
 static void
 test_metadata_malformed (Training *training, gconstpointer data)
 {
-  static const gchar *const malformed[] = {"MiniLM", "a=b,c", "=x", "a=b,,c=d"};
-
   for (guint i = 0; i < G_N_ELEMENTS (malformed); i++) {
-    g_auto (Stream) stream =
-        stream_new_alone ("saetrainer", "metadata", malformed[i], NULL);
+    g_auto (Stream) stream = stream_new_alone ("saetrainer", "metadata",
+        malformed[i].metadata, NULL);
     g_assert_cmpint (gst_element_set_state (stream.element, GST_STATE_PLAYING),
         ==, GST_STATE_CHANGE_FAILURE);
     stream_expect_error (&stream, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-        "metadata", "key=value", NULL);
+        "metadata", malformed[i].part, NULL);
   }
+}
+
+/* What could not be saved in the end is not taken, and said at once. */
+static void
+test_metadata_malformed_while_playing (Training *training, gconstpointer data)
+{
+  g_auto (Stream) stream = training_stream (training);
+  g_autoptr (SaeModel) model = NULL;
+
+  stream_send_dims (&stream, "float32", "16:20");
+  push_rows (&stream, 1, 20);
+  g_object_set (stream.element, "metadata", "model_name=MiniLM", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (malformed); i++) {
+    g_object_set (stream.element, "metadata", malformed[i].metadata, NULL);
+    expect_warning (&stream, TRUE);
+  }
+  gst_harness_push_event (stream.harness, gst_event_new_eos ());
+  stream_expect_no_error (&stream);
+  model = sae_model_load (training->got, NULL);
+  g_assert_cmpstr (sae_model_get_metadata (model, "model_name"), ==, "MiniLM");
 }
 
 /* --- flush, EOS and after ------------------------------------------------- */
@@ -603,6 +633,8 @@ main (int argc, char **argv)
   ADD ("failed-save-is-tried-again", test_failed_save_is_tried_again);
   ADD ("metadata", test_metadata);
   ADD ("metadata-malformed", test_metadata_malformed);
+  ADD ("metadata-malformed-while-playing",
+      test_metadata_malformed_while_playing);
   ADD ("flush-drops-partial-batch", test_flush_drops_partial_batch);
   ADD ("segments-change-nothing", test_segments_change_nothing);
   ADD ("data-after-eos", test_data_after_eos);
