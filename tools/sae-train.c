@@ -91,13 +91,14 @@ run_command (const SaeCommand *command, gboolean quiet, const char *stopping,
   return !run->failed;
 }
 
-/* Changes whenever the folder is replaced. */
+/* Changes with each save, which writes a new cfg.json in every layout. */
 static guint64
-identify (const char *folder)
+identify_saved (const char *folder)
 {
+  g_autofree char *config = g_build_filename (folder, "cfg.json", NULL);
   struct stat status;
 
-  if (stat (folder, &status) != 0)
+  if (stat (config, &status) != 0)
     return 0;
   return (guint64) status.st_ino ^ (guint64) status.st_ctim.tv_nsec << 20;
 }
@@ -124,14 +125,14 @@ static int
 train (const SaeTrainOptions *options)
 {
   g_autoptr (SaeCommand) command = sae_command_for_training (options);
-  guint64 before = identify (options->out);
+  guint64 before = identify_saved (options->out);
   g_auto (SaeRun) run = {0};
   gboolean is_saved;
   int status;
 
   run_command (command, options->quiet,
       "what was trained is being saved (again to give that up)", &run);
-  is_saved = identify (options->out) != before;
+  is_saved = identify_saved (options->out) != before;
   if (run.failed) {
     if (is_saved)
       g_printerr ("sae-train: what was trained until then is in %s\n",

@@ -324,6 +324,30 @@ def _():
             os.rename("out", f"out-{number}")
 
 
+@tap.test("/tools/train/what-was-not-saved-is-not-said-to-be")
+def _():
+    """Somebody else's file is in the folder when the run ends."""
+    for layout in "saelens", "sparsify":
+        with launch.folder():
+            launch.save_activations()
+            process = start(
+                "train.npy", "-o", "out", *SMALL, "--epochs", "1000000", "--layout", layout
+            )
+            wait_for_rows(process)
+            pathlib.Path("out").mkdir()
+            pathlib.Path("out/theirs").touch()
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=launch.PATIENCE)
+            assert process.returncode == 1 and "Cannot save" in err, err
+            assert "is in out" not in err and os.listdir("out") == ["theirs"], err
+            # A dictionary of before is none of this run; one of this run is.
+            half = pathlib.Path("train.npy").read_bytes()[:-1000]
+            options = ["-", "-o", "done", *SMALL, "--layout", layout]
+            assert "is in done" in run(*options, status=1, input=half).err
+            assert "is in done" in run(*options, status=1, input=half).err
+            assert "is in done" not in run(*options, status=1, input=half[:100]).err
+
+
 @tap.test("/tools/train/a-terminal-that-closes")
 def _():
     """Its signal may come twice, and under nohup it says nothing."""
