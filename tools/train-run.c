@@ -67,12 +67,15 @@ take_error (Watch *watch, GstMessage *message)
   print_report (watch, "", error, debug);
 }
 
+/* After an error, that nothing was trained says nothing new. */
 static void
 take_warning (Watch *watch, GstMessage *message)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *debug = NULL;
 
+  if (watch->run->failed)
+    return;
   gst_message_parse_warning (message, &error, &debug);
   print_report (watch, "warning: ", error, debug);
 }

@@ -287,9 +287,12 @@ def _():
                 trainer.push(x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with raises(gst_sae.Error, "nothing was trained"):
+        with raises(gst_sae.Error, "nothing was trained", "were pushed"):
             with gst_sae.Trainer(16, **SMALL):
                 pass
+        with raises(gst_sae.Error, "nothing was trained", "all 300 rows", "NaN"):
+            with gst_sae.Trainer(16, **SMALL) as trainer:
+                trainer.push(np.full((300, 16), np.nan, np.float32))
     with raises(gst_sae.Error, "has ended"):
         trained().push(x)
     with gst_sae.Trainer(16, **SMALL) as trainer:

@@ -48,8 +48,8 @@ def refused(*arguments, status=2, parts=(), **more):
     done = run(*arguments, status=status, **more)
     for part in parts:
         assert part in done.err, f"{arguments}: no '{part}' in\n{done.err}"
-    first = done.err.splitlines()[0]
-    assert done.err.count(first) == 1, done.err
+    first, *rest = done.err.splitlines()
+    assert done.err.count(first) == 1 and "warning:" not in str(rest), done.err
     assert done.out == "", done.out
     return done
 
