@@ -38,6 +38,8 @@ typedef struct {
 
 #define AT(field) G_STRUCT_OFFSET (SaeTrainerOptions, field)
 
+/* What chooses for others is before them: with a checkpoint's options they are
+ * compared in this order. */
 /* clang-format off */
 static const Option options_table[] = {
   { "input-size", "Width of an input row (0 = from the stream)",
@@ -46,10 +48,10 @@ static const Option options_table[] = {
     KIND_UINT, AT (d_out), 0, 1 << 28, 0 },
   { "dict-size", "Number of latents (0 = 4096)",
     KIND_UINT, AT (d_sae), 0, 1 << 28, 0 },
-  { "top-k", "Latents kept per row (0 = 32)",
-    KIND_UINT, AT (k), 0, 1 << 28, 0 },
   { "sparsity", "How pre-activations become sparse (auto = top-k)",
     KIND_ENUM, AT (sparsity), 0, 0, SAE_SPARSITY_AUTO, sae_sparsity_get_type },
+  { "top-k", "Latents kept per row (0 = 32)",
+    KIND_UINT, AT (k), 0, 1 << 28, 0 },
   { "ties", "What top-k does with equal values",
     KIND_ENUM, AT (ties), 0, 0, SAE_TIES_LOWEST_INDEX, sae_ties_get_type },
   { "pre-bias", "Subtract b_dec from the input before encoding",
