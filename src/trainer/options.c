@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "optimizer.h"
+#include "pool.h"
 #include "sae-enum-types.h"
 #include "sae-trainer.h"
 #include "steering.h"
@@ -61,7 +62,7 @@ static const Option options_table[] = {
   { "seed", "Random start: the same seed and input give the same bytes",
     KIND_UINT64, AT (seed), 0, 18446744073709551615.0, 0 },
   { "n-threads", "Threads for the mathematics (0 = one each processor)",
-    KIND_UINT, AT (n_threads), 0, 1024, 0 },
+    KIND_UINT, AT (n_threads), 0, SAE_MAX_THREADS, 0 },
   { "init", "How an untrained dictionary starts",
     KIND_ENUM, AT (init), 0, 0, SAE_INIT_TIED, sae_init_get_type },
   { "reduction", "How the parts of the loss are reduced "
