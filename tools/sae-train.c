@@ -103,6 +103,29 @@ identify_saved (const char *folder)
   return (guint64) status.st_ino ^ (guint64) status.st_ctim.tv_nsec << 20;
 }
 
+/* Better now than when the training is over. */
+static gboolean
+check_held_out (const SaeTrainOptions *options)
+{
+  g_autoptr (GError) error = NULL;
+  guint64 expected, got;
+
+  if (!options->held_out)
+    return TRUE;
+  got = sae_width_of_held_out (options, &error);
+  if (error) {
+    g_printerr ("sae-train: %s\n", error->message);
+    return FALSE;
+  }
+  expected = sae_width_of_activations (options);
+  if (expected == 0 || got == expected)
+    return TRUE;
+  g_printerr ("sae-train: %s: expected rows of %" G_GUINT64_FORMAT
+              " numbers, as in %s, got %" G_GUINT64_FORMAT "\n",
+      options->held_out, expected, options->activations[0], got);
+  return FALSE;
+}
+
 static int
 measure_and_report (const SaeTrainOptions *options, const SaeRun *run)
 {
@@ -130,6 +153,8 @@ train (const SaeTrainOptions *options)
   gboolean is_saved;
   int status;
 
+  if (!check_held_out (options))
+    return FAILED;
   run_command (command, options->quiet,
       "what was trained is being saved (again to give that up)", &run);
   is_saved = identify_saved (options->out) != before;

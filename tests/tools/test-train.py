@@ -265,11 +265,36 @@ def _():
         refused("bad.npy", "-o", "out", status=1, parts=["Nothing was trained"])
         refused("train.npy", "-o", "out", "-i", "nowhere", status=1, parts=["nowhere"])
         refused("train.npy", "-o", "out", "-d", "4", "-k", "8", status=1, parts=["8"])
-        done = run("train.npy", "-o", "out", *SMALL, "-H", "none.npy", status=1)
-        assert "none.npy" in done.err and weights(), done.err
         assert sorted(p.name for p in path.iterdir()) == [
-            "bad.npy", "heldout.npy", "out", "text.npy", "train.npy",
+            "bad.npy", "heldout.npy", "text.npy", "train.npy",
         ]
+
+
+@tap.test("/tools/train/held-out-rows-are-looked-at-first")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        np.save("narrow.npy", np.zeros((10, 16), np.float32))
+        pathlib.Path("text.npy").write_text("text, not an array, but long enough")
+        out = ["-o", "out", *SMALL]
+        for held_out, said in {
+            "none.npy": ["none.npy: No such file"],
+            "text.npy": ["text.npy: not a .npy"],
+            "narrow.npy": ["narrow.npy: expected rows of 32 numbers, as in train.npy, got 16"],
+        }.items():
+            refused("train.npy", *out, "-H", held_out, status=1, parts=said)
+            assert not os.path.exists("out"), held_out
+        refused("train.npy", "train.npy", *out, "-H", "narrow.npy", status=1, parts=said)
+        refused("none.npy", *out, "-H", "narrow.npy", status=1, parts=["none.npy: No such"])
+        refused("-", *out, "-H", "none.npy", status=1, input=b"", parts=["none.npy: No such"])
+        # What comes later is told later, and the dictionary is there.
+        process = start("train.npy", *out, "-H", "heldout.npy", "--epochs", "1000000")
+        wait_for_rows(process)
+        os.remove("heldout.npy")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=launch.PATIENCE)
+        assert process.returncode == 1 and "heldout.npy: No such file" in err, err
+        assert weights()
 
 
 @tap.test("/tools/train/without-the-plugin")
