@@ -126,8 +126,8 @@ take_settings (GstSaeTop *self)
   GST_OBJECT_LOCK (self);
   *used = self->settings;
   used->model_location = g_strdup (used->model_location);
-  used->location = g_strdup (used->location);
-  used->page_location = g_strdup (used->page_location);
+  used->location = gst_sae_claim_absolute (used->location);
+  used->page_location = gst_sae_claim_absolute (used->page_location);
   used->tokens_location = g_strdup (used->tokens_location);
   used->title = g_strdup (used->title);
   GST_OBJECT_UNLOCK (self);

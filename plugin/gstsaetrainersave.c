@@ -3,18 +3,25 @@
 
 #include <string.h>
 
+#include "gstsaeclaim.h"
 #include "layouts.h"
 
 /* What dictionaries are written as where nothing is set. */
 #define DEFAULT_LAYOUT GST_SAE_TRAINER_DEFAULT_LAYOUT
 /* What may do where that does not. */
 #define OTHER_LAYOUT "sparsify"
+/* Behind location, where that cannot be written to in the end. */
+#define ASIDE "-saved"
 
 static gchar *
 dup_layout (GstSaeTrainer *self)
 {
-  gchar *layout = gst_sae_trainer_dup_string (self, &self->layout);
+  gchar *layout;
 
+  GST_OBJECT_LOCK (self);
+  layout =
+      g_strdup (self->used.layout ? self->used.layout : self->places.layout);
+  GST_OBJECT_UNLOCK (self);
   return layout ? layout : g_strdup (DEFAULT_LAYOUT);
 }
 
@@ -95,7 +102,7 @@ static gboolean
 save (GstSaeTrainer *self, GError **error)
 {
   g_autofree gchar *location =
-      gst_sae_trainer_dup_string (self, &self->location);
+      gst_sae_trainer_dup_string (self, &self->used.location);
   guint64 steps = location ? begin_save (self) : 0;
 
   if (steps == 0 || gst_sae_trainer_save_to (self, location, error))
@@ -104,6 +111,28 @@ save (GstSaeTrainer *self, GError **error)
   self->saved_steps = 0; /* to be tried again */
   g_mutex_unlock (&self->run_lock);
   return FALSE;
+}
+
+/* Beside a place that cannot be written to any more, such as one that has come
+ * to hold something else, the dictionary is not lost. What fails once, as a
+ * disk does, may work when the element stops. */
+static void
+save_aside (GstSaeTrainer *self, GError **error)
+{
+  g_autofree gchar *location =
+      gst_sae_trainer_dup_string (self, &self->used.location);
+  g_autofree gchar *layout = dup_layout (self);
+  g_autofree gchar *aside = NULL, *holder = NULL;
+  gsize length = location ? strlen (location) : 0;
+
+  if (!location || sae_layouts_probe_save (layout, location, NULL))
+    return;
+  while (length > 1 && location[length - 1] == '/')
+    location[--length] = '\0';
+  aside = g_strconcat (location, ASIDE, NULL);
+  holder = gst_sae_claim_find (GST_ELEMENT (self), aside, GST_SAE_CLAIM_FOLDER);
+  if (!holder && gst_sae_trainer_save_to (self, aside, NULL))
+    g_prefix_error (error, "the dictionary is in %s instead: ", aside);
 }
 
 /* Trains what is left of the last batch and saves: the end of the run. A save
@@ -116,7 +145,7 @@ gst_sae_trainer_finish (GstSaeTrainer *self)
   guint64 steps;
   gboolean is_new;
 
-  if (!self->started ||
+  if (!self->started || sae_trainer_get_rows_to_drop (self->trainer) > 0 ||
       (sae_trainer_flush (self->trainer, &error) && save (self, &error)))
     return;
   g_mutex_lock (&self->run_lock);
@@ -124,11 +153,13 @@ gst_sae_trainer_finish (GstSaeTrainer *self)
   is_new = steps != self->failed_steps;
   self->failed_steps = steps;
   g_mutex_unlock (&self->run_lock);
-  if (is_new)
-    gst_sae_element_post_error (GST_ELEMENT (self),
-        "Cannot save the dictionary", g_steal_pointer (&error));
-  else
+  if (!is_new) {
     GST_WARNING_OBJECT (self, "again: %s", error->message);
+    return;
+  }
+  save_aside (self, &error);
+  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot save the dictionary",
+      g_steal_pointer (&error));
 }
 
 /* A setting, not something about a file. */
@@ -152,7 +183,7 @@ gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error)
   g_auto (GStrv) pairs = NULL;
 
   GST_OBJECT_LOCK (self);
-  location = g_strdup (self->location);
+  location = g_strdup (self->used.location);
   metadata = g_strdup (self->metadata ? self->metadata : "");
   GST_OBJECT_UNLOCK (self);
   pairs = g_strsplit (metadata, ",", -1);
@@ -208,7 +239,7 @@ gboolean
 gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
 {
   g_autofree gchar *location =
-      gst_sae_trainer_dup_string (self, &self->location);
+      gst_sae_trainer_dup_string (self, &self->used.location);
   g_autofree gchar *layout = dup_layout (self);
   g_autoptr (SaeDictionary) dictionary = sae_dictionary_new ();
   GError *reason = NULL;
@@ -237,17 +268,17 @@ gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
 }
 
 /* A run that comes to its end without a step leaves nothing behind; somebody
- * waits for a dictionary. */
+ * waits for a dictionary, unless an error has told them. */
 void
 gst_sae_trainer_warn_if_untrained (GstSaeTrainer *self)
 {
   g_autofree gchar *location =
-      gst_sae_trainer_dup_string (self, &self->location);
+      gst_sae_trainer_dup_string (self, &self->used.location);
   g_autoptr (SaeMetrics) total = sae_trainer_get_metrics (self->trainer);
   gboolean frozen;
 
   g_object_get (self->trainer, "frozen", &frozen, NULL);
-  if (!location || frozen || total->steps > 0)
+  if (!location || frozen || total->steps > 0 || self->failed || self->refused)
     return;
   GST_ELEMENT_WARNING (self, STREAM, FAILED,
       ("Nothing was trained, and nothing was written."),

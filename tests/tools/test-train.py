@@ -257,7 +257,7 @@ def _():
     with launch.folder() as path:
         launch.save_activations(train=200)
         refused("none.npy", "-o", "out", status=1, parts=["none.npy: No such file"])
-        refused("train.npy", "-o", ".", status=1, parts=["'.': expected a path"])
+        refused("train.npy", "-o", ".", status=1, parts=["expected a path that ends"])
         refused("train.npy", "-o", "../" + path.name, status=1, parts=["an empty folder"])
         pathlib.Path("text.npy").write_text("text, not an array, but long enough")
         refused("text.npy", "-o", "out", status=1, parts=["text.npy: not a .npy"])
