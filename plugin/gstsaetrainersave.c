@@ -234,6 +234,19 @@ published_rule (GstSaeTrainer *self)
   }
 }
 
+/* As they will be saved: more of them than can be loaded again are refused. */
+static void
+copy_metadata (GstSaeTrainer *self, GHashTable *metadata)
+{
+  g_autoptr (SaeModel) model =
+      gst_sae_trainer_add_metadata (self, sae_model_ref (self->initial));
+  g_auto (GStrv) keys = sae_model_list_metadata (model);
+
+  for (guint i = 0; keys[i]; i++)
+    g_hash_table_insert (metadata, g_strdup (keys[i]),
+        g_strdup (sae_model_get_metadata (model, keys[i])));
+}
+
 /* Better now than when the run is over. */
 gboolean
 gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
@@ -256,6 +269,8 @@ gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
   dictionary->skip = skip || (self->initial && has_skip (self->initial));
   dictionary->pre_bias =
       self->initial ? has_pre_bias (self->initial) : pre_bias;
+  if (self->initial)
+    copy_metadata (self, dictionary->metadata);
   if (sae_layouts_check_save (dictionary, layout, &reason))
     return TRUE;
   g_set_error (error, reason->domain, reason->code, "location: %s%s",
