@@ -91,15 +91,39 @@ run_command (const SaeCommand *command, gboolean quiet, const char *stopping,
   return !run->failed;
 }
 
-/* Changes whenever the folder is replaced. */
+/* Changes with each save, which writes a new cfg.json in every layout. */
 static guint64
-identify (const char *folder)
+identify_saved (const char *folder)
 {
+  g_autofree char *config = g_build_filename (folder, "cfg.json", NULL);
   struct stat status;
 
-  if (stat (folder, &status) != 0)
+  if (stat (config, &status) != 0)
     return 0;
   return (guint64) status.st_ino ^ (guint64) status.st_ctim.tv_nsec << 20;
+}
+
+/* Better now than when the training is over. */
+static gboolean
+check_held_out (const SaeTrainOptions *options)
+{
+  g_autoptr (GError) error = NULL;
+  guint64 expected, got;
+
+  if (!options->held_out)
+    return TRUE;
+  got = sae_width_of_held_out (options, &error);
+  if (error) {
+    g_printerr ("sae-train: %s\n", error->message);
+    return FALSE;
+  }
+  expected = sae_width_of_activations (options);
+  if (expected == 0 || got == expected)
+    return TRUE;
+  g_printerr ("sae-train: %s: expected rows of %" G_GUINT64_FORMAT
+              " numbers, as in %s, got %" G_GUINT64_FORMAT "\n",
+      options->held_out, expected, options->activations[0], got);
+  return FALSE;
 }
 
 static int
@@ -124,14 +148,16 @@ static int
 train (const SaeTrainOptions *options)
 {
   g_autoptr (SaeCommand) command = sae_command_for_training (options);
-  guint64 before = identify (options->out);
+  guint64 before = identify_saved (options->out);
   g_auto (SaeRun) run = {0};
   gboolean is_saved;
   int status;
 
+  if (!check_held_out (options))
+    return FAILED;
   run_command (command, options->quiet,
       "what was trained is being saved (again to give that up)", &run);
-  is_saved = identify (options->out) != before;
+  is_saved = identify_saved (options->out) != before;
   if (run.failed) {
     if (is_saved)
       g_printerr ("sae-train: what was trained until then is in %s\n",

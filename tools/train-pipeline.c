@@ -144,14 +144,20 @@ sae_command_for_training (const SaeTrainOptions *options)
   return end (command);
 }
 
+static void
+add_held_out_source (SaeCommand *command, const SaeTrainOptions *options)
+{
+  add_word (command, "saesrc");
+  assign (command, "saesrc", "location", options->held_out);
+}
+
 SaeCommand *
 sae_command_for_held_out (const SaeTrainOptions *options)
 {
   SaeCommand *command = begin ();
   const char *n_threads = sae_train_options_get (options, "n-threads");
 
-  add_word (command, "saesrc");
-  assign (command, "saesrc", "location", options->held_out);
+  add_held_out_source (command, options);
   add_word (command, "!");
   add_word (command, "saetrainer");
   assign (command, "saetrainer", "init-location", options->out);
@@ -160,6 +166,66 @@ sae_command_for_held_out (const SaeTrainOptions *options)
     assign (command, "saetrainer", "n-threads", n_threads);
   return end (command);
 }
+
+/* --- widths --------------------------------------------------------------- */
+
+/* The first number of "32:256", once the files are open. */
+static guint64
+width_of (GstElement *source)
+{
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (source, "src");
+  g_autoptr (GstCaps) caps = gst_pad_query_caps (pad, NULL);
+  const char *dimensions =
+      gst_structure_get_string (gst_caps_get_structure (caps, 0), "dimensions");
+
+  return dimensions ? g_ascii_strtoull (dimensions, NULL, 10) : 0;
+}
+
+static guint64
+ask_width (SaeCommand *command, GError **error)
+{
+  g_autoptr (SaeCommand) ended = end (command);
+  g_autoptr (GstElement) pipeline = sae_command_build (ended, error);
+  g_autoptr (GstElement) source = NULL;
+  g_autoptr (GstBus) bus = NULL;
+  g_autoptr (GstMessage) message = NULL;
+  guint64 width = 0;
+
+  if (!pipeline)
+    return 0;
+  source = sae_pipeline_find (pipeline, "saesrc");
+  bus = gst_element_get_bus (pipeline);
+  if (gst_element_set_state (pipeline, GST_STATE_PAUSED) !=
+      GST_STATE_CHANGE_FAILURE)
+    width = width_of (source);
+  else if ((message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR)))
+    gst_message_parse_error (message, error, NULL);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  return width;
+}
+
+guint64
+sae_width_of_activations (const SaeTrainOptions *options)
+{
+  SaeCommand *command;
+
+  if (options->from_stdin)
+    return 0;
+  command = begin ();
+  add_source (command, options);
+  return ask_width (command, NULL);
+}
+
+guint64
+sae_width_of_held_out (const SaeTrainOptions *options, GError **error)
+{
+  SaeCommand *command = begin ();
+
+  add_held_out_source (command, options);
+  return ask_width (command, error);
+}
+
+/* --- as a line ------------------------------------------------------------ */
 
 char *
 sae_command_to_shell_line (const SaeCommand *command, GError **error)

@@ -19,6 +19,11 @@ SaeCommand *sae_command_for_held_out (const SaeTrainOptions *options);
 void sae_command_free (SaeCommand *command);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (SaeCommand, sae_command_free)
 
+/* Numbers in a row of their files, which are opened for it; 0 where they cannot
+ * be or are not known before the run. */
+guint64 sae_width_of_activations (const SaeTrainOptions *options);
+guint64 sae_width_of_held_out (const SaeTrainOptions *options, GError **error);
+
 /* The line for a shell, an error where there is none. (transfer full) */
 char *sae_command_to_shell_line (const SaeCommand *command, GError **error);
 

@@ -67,12 +67,15 @@ take_error (Watch *watch, GstMessage *message)
   print_report (watch, "", error, debug);
 }
 
+/* After an error, that nothing was trained says nothing new. */
 static void
 take_warning (Watch *watch, GstMessage *message)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *debug = NULL;
 
+  if (watch->run->failed)
+    return;
   gst_message_parse_warning (message, &error, &debug);
   print_report (watch, "warning: ", error, debug);
 }
@@ -221,6 +224,17 @@ abandon (Watch *watch)
   g_main_loop_quit (watch->loop);
 }
 
+/* Keeps the handler when the sources of a run are gone: the signal would end
+ * the program while it saves or says what it did. */
+static void
+outlive_hang_ups (void)
+{
+  static GSource *unattached;
+
+  if (!unattached)
+    unattached = g_unix_signal_source_new (SIGHUP);
+}
+
 /* A terminal that closes may send its signal twice, from the kernel and from
  * the shell: only the others say that somebody does not want to wait. */
 static gboolean
@@ -234,6 +248,7 @@ on_signal (Watch *watch, int number)
     _exit (128 + number);
   }
   watch->run->signal = number;
+  outlive_hang_ups ();
   g_printerr ("sae-train: stopping; %s\n", watch->stopping);
   if (has_begun (watch))
     gst_element_call_async (watch->trainer, end_stream, NULL, NULL);

@@ -181,7 +181,7 @@ class Source:
 
     def __init__(self, element, width, max_bytes=1 << 24, bus=None, target_width=0):
         self.element, self.width, self.max_bytes = element, width, max_bytes
-        self.target_width, self._bus = target_width, bus
+        self.target_width, self._bus, self.ended = target_width, bus, False
         element.set_property("caps", _caps([width] + [target_width] * (target_width > 0)))
         element.set_property("format", Gst.Format.TIME)
         # Waiting is done here, where an error of the pipeline is seen.
@@ -190,6 +190,8 @@ class Source:
 
     def push(self, rows, mask=None, pts=None, target=None):
         """rows [..., width]; those where mask is 0 are left out."""
+        if self.ended:
+            raise Error("expected no more rows after end()")
         if (target is None) != (self.target_width == 0):
             raise ValueError(
                 f"expected a target [..., {self.target_width}] with the rows, got none"
@@ -212,7 +214,7 @@ class Source:
         if pts is not None:
             buffer.pts = pts
         flow = self.element.emit("push-buffer", buffer)
-        if flow not in (Gst.FlowReturn.OK, Gst.FlowReturn.EOS):
+        if flow != Gst.FlowReturn.OK:
             self._look()
             raise Error(f"the pipeline takes no more rows: {flow.value_nick}")
 
@@ -228,6 +230,7 @@ class Source:
             self._look(_POLL)
 
     def end(self):
+        self.ended = True
         self.element.emit("end-of-stream")
 
 
@@ -270,25 +273,37 @@ class Stream:
             raise Error(getattr(error, "message", str(error))) from None
         self._bus = _Bus(self.pipeline)
         self.sink = Sink(self.pipeline.get_by_name("gst_sae_sink"), self._bus)
-        self.source = None
+        self.source, self._is_running = None, False
         if width:
             element = self.pipeline.get_by_name("gst_sae_source")
             self.source = Source(element, width, bus=self._bus)
 
     def __enter__(self):
         self.pipeline.set_state(Gst.State.PLAYING)
+        self._is_running = True
         return self
 
     def __exit__(self, *_):
+        self._is_running = False
         self.pipeline.set_state(Gst.State.NULL)
+        if self.source:
+            self.source.ended = False
+
+    def _check_running(self):
+        """Its appsink would say that it has ended, and its appsrc keep all."""
+        if not self._is_running:
+            raise Error("the stream is not running: use it in a with block")
 
     def __iter__(self):
+        self._check_running()
         return self.sink
 
     def __next__(self):
+        self._check_running()
         return next(self.sink)
 
     def push(self, rows, mask=None, pts=None):
+        self._check_running()
         self.source.push(rows, mask, pts)
 
     def end(self):

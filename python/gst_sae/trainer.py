@@ -230,8 +230,14 @@ class Trainer:
         return self.dictionary
 
     def _check_trained(self):
-        if self.element.get_property("steps") == 0 and not self.element.props.frozen:
-            raise Error("nothing was trained: no rows to train on were pushed")
+        if self.element.get_property("steps") > 0 or self.element.props.frozen:
+            return
+        if skipped := self.stats["skipped_rows"]:
+            raise Error(
+                f"nothing was trained: all {skipped} rows were skipped because of a "
+                "NaN or an infinity or a gradient too large for float32"
+            )
+        raise Error("nothing was trained: no rows to train on were pushed")
 
     @property
     def dictionary(self):

@@ -9,6 +9,9 @@
 
 typedef struct _SaePool SaePool;
 
+/* What anybody may ask for: each takes memory before it starts. */
+#define SAE_MAX_THREADS 1024
+
 /* One task: @task counts from 0; @worker (0 to n_threads − 1) tells which
  * scratch the task may use. */
 typedef void (*SaePoolFunc) (guint task, guint worker, gpointer data);

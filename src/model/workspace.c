@@ -54,7 +54,7 @@ sae_scratch_clear (SaeScratch *scratch)
 /**
  * sae_workspace_new:
  * @n_threads: threads that calls with this workspace may use, the calling one
- *   included; 0 for one each processor
+ *   included; 0 for one each processor, more than 1024 are 1024
  *
  * Creates a workspace. Its threads start at the first call that has use for
  * them.
@@ -68,7 +68,7 @@ sae_workspace_new (guint n_threads)
   SaeWorkspace *workspace = g_new0 (SaeWorkspace, 1);
 
   g_atomic_ref_count_init (&workspace->ref_count);
-  workspace->pool = sae_pool_new (n_threads);
+  workspace->pool = sae_pool_new (MIN (n_threads, SAE_MAX_THREADS));
   workspace->workers =
       g_new0 (SaeWorkerScratch, sae_pool_get_n_threads (workspace->pool));
   return workspace;

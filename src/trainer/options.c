@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "optimizer.h"
+#include "pool.h"
 #include "sae-enum-types.h"
 #include "sae-trainer.h"
 #include "steering.h"
@@ -38,6 +39,8 @@ typedef struct {
 
 #define AT(field) G_STRUCT_OFFSET (SaeTrainerOptions, field)
 
+/* What chooses for others is before them: with a checkpoint's options they are
+ * compared in this order. */
 /* clang-format off */
 static const Option options_table[] = {
   { "input-size", "Width of an input row (0 = from the stream)",
@@ -46,10 +49,10 @@ static const Option options_table[] = {
     KIND_UINT, AT (d_out), 0, 1 << 28, 0 },
   { "dict-size", "Number of latents (0 = 4096)",
     KIND_UINT, AT (d_sae), 0, 1 << 28, 0 },
-  { "top-k", "Latents kept per row (0 = 32)",
-    KIND_UINT, AT (k), 0, 1 << 28, 0 },
   { "sparsity", "How pre-activations become sparse (auto = top-k)",
     KIND_ENUM, AT (sparsity), 0, 0, SAE_SPARSITY_AUTO, sae_sparsity_get_type },
+  { "top-k", "Latents kept per row (0 = 32)",
+    KIND_UINT, AT (k), 0, 1 << 28, 0 },
   { "ties", "What top-k does with equal values",
     KIND_ENUM, AT (ties), 0, 0, SAE_TIES_LOWEST_INDEX, sae_ties_get_type },
   { "pre-bias", "Subtract b_dec from the input before encoding",
@@ -59,7 +62,7 @@ static const Option options_table[] = {
   { "seed", "Random start: the same seed and input give the same bytes",
     KIND_UINT64, AT (seed), 0, 18446744073709551615.0, 0 },
   { "n-threads", "Threads for the mathematics (0 = one each processor)",
-    KIND_UINT, AT (n_threads), 0, 1024, 0 },
+    KIND_UINT, AT (n_threads), 0, SAE_MAX_THREADS, 0 },
   { "init", "How an untrained dictionary starts",
     KIND_ENUM, AT (init), 0, 0, SAE_INIT_TIED, sae_init_get_type },
   { "reduction", "How the parts of the loss are reduced "

@@ -287,9 +287,12 @@ def _():
                 trainer.push(x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with raises(gst_sae.Error, "nothing was trained"):
+        with raises(gst_sae.Error, "nothing was trained", "were pushed"):
             with gst_sae.Trainer(16, **SMALL):
                 pass
+        with raises(gst_sae.Error, "nothing was trained", "all 300 rows", "NaN"):
+            with gst_sae.Trainer(16, **SMALL) as trainer:
+                trainer.push(np.full((300, 16), np.nan, np.float32))
     with raises(gst_sae.Error, "has ended"):
         trained().push(x)
     with gst_sae.Trainer(16, **SMALL) as trainer:
@@ -579,6 +582,36 @@ def _():
             stream.end()
             x_hat = np.concatenate([rows for rows, in stream])
         assert (x_hat == dictionary.reconstruct(x)).all()
+
+
+@tap.test("/gst_sae/stream/takes-and-gives-in-its-with-block-only")
+def _():
+    x = rows(100)
+    stream = gst_sae.Stream("identity", width=16)
+    for _ in range(2):
+        for use in iter, next, lambda stream: stream.push(x):
+            with raises(gst_sae.Error, "with block"):
+                use(stream)
+        with stream:
+            stream.push(x)
+            stream.end()
+            ((got,),) = list(stream)
+        assert (got == x).all()
+
+
+@tap.test("/gst_sae/stream/takes-nothing-after-its-end")
+def _():
+    x = rows(100)
+    with gst_sae.Stream("identity", width=16) as stream:
+        stream.push(x)
+        stream.end()
+        with raises(gst_sae.Error, "after end()"):
+            stream.push(x)
+        assert sum(len(got) for (got,) in stream) == 100
+    with gst_sae.Stream("identity", width=16) as stream:
+        stream.source.element.emit("end-of-stream")
+        with raises(gst_sae.Error, "no more rows"):
+            stream.push(x)
 
 
 @tap.test("/gst_sae/stream/arrays-are-views-that-outlive-the-stream")

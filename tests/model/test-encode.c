@@ -8,6 +8,7 @@
 #include "expect.h"
 #include "fault.h"
 #include "sample.h"
+#include "workspace.h"
 
 static SaeConfig
 random_config (Noise *noise)
@@ -390,6 +391,16 @@ test_workspace_references (void)
   sae_workspace_unref (workspace);
 }
 
+static void
+test_workspace_threads (void)
+{
+  g_autoptr (SaeWorkspace) one = sae_workspace_new (1);
+  g_autoptr (SaeWorkspace) many = sae_workspace_new (SAE_MAX_THREADS + 1);
+
+  g_assert_cmpuint (sae_pool_get_n_threads (one->pool), ==, 1);
+  g_assert_cmpuint (sae_pool_get_n_threads (many->pool), ==, SAE_MAX_THREADS);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -409,5 +420,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/encode/zeroes-and-counts-nonfinite-rows",
       test_nonfinite_zeroed);
   g_test_add_func ("/model/workspace/references", test_workspace_references);
+  g_test_add_func ("/model/workspace/has-no-more-threads-than-anybody-can-use",
+      test_workspace_threads);
   return g_test_run ();
 }

@@ -476,6 +476,8 @@ test_options (Scratch *scratch, gconstpointer data)
 
   push (trainer, x, 0, 100);
   checkpoint = checkpoint_of (trainer, path);
+  expect_refused (checkpoint, "sparsity=l1 top-k=0",
+      "sparsity: expected the checkpoint's top-k, got l1");
   expect_refused (checkpoint, "optimizer=sgd",
       "optimizer: expected the checkpoint's adam, got sgd");
   expect_refused (checkpoint, "dict-size=65",
