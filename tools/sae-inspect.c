@@ -106,7 +106,7 @@ static json_t *
 inspect (const char *path, gboolean verify, GError **error)
 {
   if (sae_inspect_find_layout (path))
-    return sae_inspect_dictionary (path, error);
+    return sae_inspect_dictionary (path, verify, error);
   if (g_file_test (path, G_FILE_TEST_IS_DIR))
     return sae_inspect_folder (path, verify, error);
   return sae_inspect_file (path, verify, error);
