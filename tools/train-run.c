@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "numbers.h"
+#include "output.h"
 #include "train-pipeline.h"
 
 typedef struct {
@@ -44,10 +45,12 @@ print_report (Watch *watch, const char *kind, const GError *error,
     const char *debug)
 {
   const char *detail = strip_place (debug);
+  g_autofree char *shown = detail ? sae_output_printable (detail) : NULL;
 
   sae_progress_clear (watch->progress, TRUE);
-  g_printerr ("sae-train: %s%s%s%s\n", kind, error->message,
-      detail ? "\n  " : "", detail ? detail : "");
+  sae_output_complain ("sae-train", "%s%s", kind, error->message);
+  if (shown)
+    g_printerr ("  %s\n", shown);
 }
 
 /* The first error is the cause; those that follow come of it. Ctrl-C ends the

@@ -176,6 +176,17 @@ def _():
             assert "?[31mred??2J?fake = line" in out, out
             assert all(c.isprintable() for c in out.replace("\n", "")), out
         assert facts("out")["metadata"][evil] == evil
+        name = evil.replace("\n", "\x9d") + ".npy"
+        os.mkdir("arrays")
+        np.save(name, np.ones((3, 2), np.float32))
+        pathlib.Path("arrays", name).write_bytes(b"no array")
+        shown = "?[31mred??2J?fake = line.npy"
+        for done in run(name), run("--verify", name):
+            assert shown in done.out and done.out.replace("\n", "").isprintable(), done.out
+        for status, arguments in (1, ["arrays"]), (1, [f"arrays/{name}"]), (2, [f"--{evil}"]):
+            err = run(*arguments, status=status).err
+            assert "?[31mred??2J?fake = line" in err, err
+            assert err.replace("\n", "").isprintable(), err
 
 
 @tap.test("/tools/inspect/dead-latents-by-the-statistics")

@@ -281,7 +281,11 @@ def _():
             [program, "train.npy", "-o", "out"], env=env, capture_output=True, text=True
         )
         # or it is found where it has been installed
-        assert done.returncode == 0 or "libgstsae.so" in done.stderr, done.stderr
+        if done.returncode == 0:
+            return
+        assert "libgstsae.so" in done.stderr, done.stderr
+        assert done.returncode == 1, done.returncode  # the command is not wrong
+        assert "--help" not in done.stderr, done.stderr
 
 
 @tap.test("/tools/train/version-and-help")
