@@ -287,6 +287,12 @@ stop (Watch *watch, GstBus *bus)
   gst_element_set_state (watch->pipeline, GST_STATE_NULL);
 }
 
+static gboolean
+ignore (gpointer data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
 /* nohup has its signal ignored, which stays so. */
 static gboolean
 is_ignored (int number)
@@ -317,8 +323,11 @@ play (Watch *watch, GstBus *bus)
     drain (watch, bus);
   g_source_remove (interrupt);
   g_source_remove (terminate);
+  /* Not removed: one that comes once more would end the program while it says
+   * what was trained. */
   if (hang_up)
-    g_source_remove (hang_up);
+    g_source_set_callback (g_main_context_find_source_by_id (NULL, hang_up),
+        ignore, NULL, NULL);
 }
 
 void

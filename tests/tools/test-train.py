@@ -334,7 +334,7 @@ def _():
         launch.save_activations()
         process = start("train.npy", "-o", "out", *SMALL, "--epochs", "1000000")
         wait_for_rows(process)
-        for _ in range(20):
+        while process.poll() is None:  # also while it says what was trained
             process.send_signal(signal.SIGHUP)
             time.sleep(0.002)
         out, err = process.communicate(timeout=launch.PATIENCE)
