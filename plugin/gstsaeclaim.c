@@ -93,25 +93,58 @@ conflicts (const Claim *claim, const gchar *key, GstSaeClaimKind kind)
          (kind == GST_SAE_CLAIM_FOLDER && is_inside (claim->key, key));
 }
 
+/* Needs lock claims. Of @but's claims only those of other places count. */
+static gchar *
+find_holder (GstElement *but, const gchar *key, GstSaeClaimKind kind)
+{
+  for (guint i = 0; claims && i < claims->len; i++) {
+    const Claim *claim = g_ptr_array_index (claims, i);
+    if (conflicts (claim, key, kind) &&
+        (claim->owner != but || !g_str_equal (claim->key, key)))
+      return g_strdup_printf ("%s writes %s", claim->owner_name, claim->path);
+  }
+  return NULL;
+}
+
 /* What is written by whom in the way of @key, or NULL once that is ours. */
 static gchar *
 claim_or_find (GstElement *owner, const gchar *key, const gchar *path,
     GstSaeClaimKind kind)
 {
-  gchar *holder = NULL;
+  gchar *holder;
 
   G_LOCK (claims);
-  if (!claims)
-    claims = g_ptr_array_new_with_free_func (free_claim);
-  for (guint i = 0; i < claims->len && !holder; i++) {
-    const Claim *claim = g_ptr_array_index (claims, i);
-    if (conflicts (claim, key, kind))
-      holder = g_strdup_printf ("%s writes %s", claim->owner_name, claim->path);
-  }
-  if (!holder)
+  holder = find_holder (NULL, key, kind);
+  if (!holder) {
+    if (!claims)
+      claims = g_ptr_array_new_with_free_func (free_claim);
     g_ptr_array_add (claims, new_claim (owner, key, path, kind));
+  }
   G_UNLOCK (claims);
   return holder;
+}
+
+gchar *
+gst_sae_claim_find (GstElement *owner, const gchar *path, GstSaeClaimKind kind)
+{
+  g_autofree gchar *key = make_key (path);
+  gchar *holder;
+
+  G_LOCK (claims);
+  holder = find_holder (owner, key, kind);
+  G_UNLOCK (claims);
+  return holder;
+}
+
+gchar *
+gst_sae_claim_absolute (const gchar *path)
+{
+  g_autofree gchar *here = NULL;
+
+  if (!path || g_path_is_absolute (path))
+    return g_strdup (path);
+  here = g_get_current_dir ();
+  return g_build_filename (here, path, NULL);
 }
 
 gboolean

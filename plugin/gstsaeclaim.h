@@ -22,6 +22,15 @@ typedef enum {
 gboolean gst_sae_claim_take (GstElement *owner, const gchar *property,
     const gchar *path, GstSaeClaimKind kind);
 
+/* Who writes in the way of a write to @path, as "saetrainer0 writes /out"; NULL
+ * when nobody does, or @owner that very place. (transfer full) Any thread. */
+gchar *
+gst_sae_claim_find (GstElement *owner, const gchar *path, GstSaeClaimKind kind);
+
+/* @path as it is now, wherever the working directory goes. (transfer full)
+ * (nullable): NULL for NULL */
+gchar *gst_sae_claim_absolute (const gchar *path);
+
 /* Gives back all that @owner has claimed. Any thread. */
 void gst_sae_claim_release_all (GstElement *owner);
 

@@ -297,26 +297,32 @@ write_sparse (const Latents *latents, guint d_sae, guint8 *data)
       flat[p] = (guint32) r * d_sae + latents->indices[p];
 }
 
+/* What a gap has in it does not matter, be it NaN. */
 static gboolean
 encode (GstSaeEncoder *self, const GstSaeJob *job, GError **error)
 {
   const float *x =
       gst_sae_filter_get_floats (GST_SAE_FILTER (self), job->in, 0, error);
   Latents *latents = &self->latents;
+  gboolean gap = GST_BUFFER_FLAG_IS_SET (job->inbuf, GST_BUFFER_FLAG_GAP);
+  guint64 before = sae_workspace_get_n_nonfinite (job->workspace);
   gboolean zero;
 
   if (!x)
     return FALSE;
   latents->n_rows = job->in->n_rows[0];
   GST_OBJECT_LOCK (self);
-  zero = self->on_nonfinite == ON_NONFINITE_ZERO;
+  zero = gap || self->on_nonfinite == ON_NONFINITE_ZERO;
   GST_OBJECT_UNLOCK (self);
   sae_workspace_set_zero_nonfinite (job->workspace, zero);
   if (!sae_model_encode_rows (job->model, job->workspace, x, latents->n_rows,
           &latents->offsets, &latents->indices, &latents->values, error))
     return FALSE;
+  if (gap)
+    return TRUE;
   GST_OBJECT_LOCK (self);
-  self->nonfinite_rows = sae_workspace_get_n_nonfinite (job->workspace);
+  self->nonfinite_rows +=
+      sae_workspace_get_n_nonfinite (job->workspace) - before;
   GST_OBJECT_UNLOCK (self);
   return TRUE;
 }
@@ -373,6 +379,15 @@ gst_sae_encoder_process (GstSaeFilter *filter, const GstSaeJob *job,
   return TRUE;
 }
 
+static gboolean
+gst_sae_encoder_start (GstBaseTransform *trans)
+{
+  GST_OBJECT_LOCK (trans);
+  GST_SAE_ENCODER (trans)->nonfinite_rows = 0;
+  GST_OBJECT_UNLOCK (trans);
+  return GST_BASE_TRANSFORM_CLASS (gst_sae_encoder_parent_class)->start (trans);
+}
+
 static void
 gst_sae_encoder_class_init (GstSaeEncoderClass *klass)
 {
@@ -409,6 +424,7 @@ gst_sae_encoder_class_init (GstSaeEncoderClass *klass)
       "Turns rows of activations into sparse latents",
       "The gst-sae developers");
 
+  GST_BASE_TRANSFORM_CLASS (klass)->start = gst_sae_encoder_start;
   filter_class->check = gst_sae_encoder_check;
   filter_class->list_forms = gst_sae_encoder_list_forms;
   filter_class->measure = gst_sae_encoder_measure;

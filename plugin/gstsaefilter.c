@@ -393,6 +393,7 @@ gst_sae_filter_init (GstSaeFilter *self)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
 
+  gst_base_transform_set_gap_aware (GST_BASE_TRANSFORM (self), TRUE);
   priv->choice.max_bytes = GST_SAE_MAX_BYTES_ROWS;
   gst_sae_live_init (&priv->live, GST_ELEMENT (self));
   gst_sae_reader_init (&priv->reader);

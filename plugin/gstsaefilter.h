@@ -23,7 +23,8 @@ typedef struct {
   SaeModel *model;
   SaeWorkspace *workspace;
   const GstSaeReader *in;
-  GstBuffer *inbuf, *outbuf; /* for their metas; NULL while measuring */
+  GstBuffer *inbuf;          /* for its metas and flags */
+  GstBuffer *outbuf;         /* for its metas; NULL while measuring */
   const GstSaeTensors *form; /* what the output is */
   GstMapInfo *out;           /* its memories, mapped, one a tensor */
 } GstSaeJob;

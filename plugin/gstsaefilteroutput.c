@@ -211,11 +211,12 @@ make_job (GstSaeFilterPrivate *priv, GstMapInfo *out)
 /* The number of values of sparse output, which must be there before its
  * buffer is. */
 static gboolean
-measure_codes (GstSaeFilter *self, GError **error)
+measure_codes (GstSaeFilter *self, GstBuffer *inbuf, GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
   GstSaeJob job = make_job (priv, NULL);
 
+  job.inbuf = inbuf;
   priv->nnz = 0;
   return priv->out.format != GST_SAE_FORMAT_SPARSE ||
          GST_SAE_FILTER_GET_CLASS (self)->measure (self, &job, &priv->nnz,
@@ -225,8 +226,8 @@ measure_codes (GstSaeFilter *self, GError **error)
 /* An output buffer that fits the opened input; empty where that has no rows.
  * @failed is what cannot be done when it fails. */
 static GstFlowReturn
-acquire_output (GstSaeFilter *self, GstBuffer **outbuf, const gchar **failed,
-    GError **error)
+acquire_output (GstSaeFilter *self, GstBuffer *inbuf, GstBuffer **outbuf,
+    const gchar **failed, GError **error)
 {
   GstSaeFilterPrivate *priv = PRIVATE (self);
   gsize sizes[GST_SAE_MAX_TENSORS];
@@ -243,7 +244,7 @@ acquire_output (GstSaeFilter *self, GstBuffer **outbuf, const gchar **failed,
   if (!take_form (self, &form, error))
     return GST_FLOW_NOT_NEGOTIATED;
   *failed = "Cannot process the buffer";
-  if (!measure_codes (self, error) ||
+  if (!measure_codes (self, inbuf, error) ||
       !measure_output (&priv->out, priv->nnz, sizes, error) ||
       !check_output (priv, sizes, error) || !ensure_pool (self, sizes, error))
     return GST_FLOW_ERROR;
@@ -314,7 +315,7 @@ gst_sae_filter_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *inbuf,
   GError *error = NULL;
 
   if (gst_sae_reader_open_any (&priv->reader, inbuf, &priv->in, &error))
-    flow = acquire_output (self, outbuf, &failed, &error);
+    flow = acquire_output (self, inbuf, outbuf, &failed, &error);
   if (flow != GST_FLOW_OK)
     gst_sae_reader_close (&priv->reader);
   if (error)

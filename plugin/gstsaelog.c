@@ -10,6 +10,9 @@
 
 #include "json-text.h"
 
+/* See make_line(). */
+#define LINE_BEGIN "{\"time\": "
+
 static gboolean
 fail (const gchar *path, const gchar *verb, GError **error)
 {
@@ -31,19 +34,35 @@ ends_within_line (int fd, off_t size)
   return size > 0 && pread (fd, &last, 1, size - 1) == 1 && last != '\n';
 }
 
-/* A mistyped path must not add lines to somebody's data: a log is empty or
- * begins with an object. */
+/* As lines of ours do. The first ones may be torn so early that they do not
+ * have all of it. */
+static gboolean
+begins_as_log (const char *text, gsize size)
+{
+  gsize same = 0;
+
+  while (
+      same < MIN (size, strlen (LINE_BEGIN)) && LINE_BEGIN[same] == text[same])
+    same++;
+  if (same == size || LINE_BEGIN[same] == '\0')
+    return TRUE;
+  return same > 0 && text[same] == '\n' &&
+         begins_as_log (text + same + 1, size - same - 1);
+}
+
+/* A mistyped path must not add lines to somebody's data. */
 static gboolean
 check_is_log (int fd, const gchar *path, GError **error)
 {
-  char first = '{';
+  char text[64];
+  gssize size = pread (fd, text, sizeof text, 0);
 
-  if (pread (fd, &first, 1, 0) < 0)
+  if (size < 0)
     return fail (path, "read", error);
-  if (first == '{')
+  if (begins_as_log (text, (gsize) size))
     return TRUE;
   g_set_error (error, SAE_ERROR, SAE_ERROR_WRITE,
-      "%s: expected a log of JSON lines or nothing, found another file", path);
+      "%s: expected a log of saetrainer or nothing, found another file", path);
   return FALSE;
 }
 

@@ -7,9 +7,10 @@
  * Turns a stream of tensors into one array that NumPy loads: activations, or
  * one tensor of the codes; a sparse tensor is written as the dense array that
  * it stands for. The number of rows goes into the header, which is
- * written again at the end, and every now and then, so that what is there
- * after a crash loads, too. For that, what follows must be able to seek, as
- * filesink is; where it is not, `rows` has to tell the number beforehand.
+ * written again at the end or at an error, and every now and then, so that
+ * what is there after a crash loads, too: half of it at least. For that, what
+ * follows must be able to seek, as filesink is; where it is not, `rows` has to
+ * tell the number beforehand.
  *
  * Tensors of D:N give an array of (rows, D), tensors of D:tok:batch one of
  * (rows, tok, D); N and batch may change from buffer to buffer.
@@ -149,15 +150,21 @@ gst_sae_npy_enc_get_property (GObject *object, guint id, GValue *value,
 
 /* --- bytes downstream --- */
 
-/* Caps that are refused come again with each buffer, and are told once. */
+static GstFlowReturn rewrite_header (GstSaeNpyEnc *self);
+
+/* Caps that are refused come again with each buffer, and are told once. The
+ * file is made whole before the application hears of it and stops. */
 static gboolean
 fail (GstSaeNpyEnc *self, GError *error)
 {
-  if (self->failed)
+  if (self->failed) {
     g_error_free (error);
-  else
-    gst_sae_element_post_error (GST_ELEMENT (self), NULL, error);
+    return FALSE;
+  }
   self->failed = TRUE;
+  if (self->began && self->seekable && self->written != self->declared)
+    rewrite_header (self);
+  gst_sae_element_post_error (GST_ELEMENT (self), NULL, error);
   return FALSE;
 }
 
@@ -357,6 +364,16 @@ send_dense (GstSaeNpyEnc *self)
   return flow;
 }
 
+/* It lags by header-interval at most, and by less than half of the rows. */
+static gboolean
+is_header_due (const GstSaeNpyEnc *self)
+{
+  guint64 interval = self->used.header_interval;
+
+  return self->seekable && interval > 0 &&
+         self->written - self->header_at >= MIN (self->header_at, interval);
+}
+
 static GstFlowReturn
 send_rows (GstSaeNpyEnc *self, GstBuffer *buffer, guint64 n_items)
 {
@@ -368,10 +385,7 @@ send_rows (GstSaeNpyEnc *self, GstBuffer *buffer, guint64 n_items)
   if (flow != GST_FLOW_OK)
     return flow;
   self->written += n_items;
-  if (self->seekable && self->used.header_interval > 0 &&
-      self->written - self->header_at >= self->used.header_interval)
-    return rewrite_header (self);
-  return GST_FLOW_OK;
+  return is_header_due (self) ? rewrite_header (self) : GST_FLOW_OK;
 }
 
 /* The dense array that a sparse tensor stands for, and its rows: it need not
@@ -468,16 +482,17 @@ finish_file (GstSaeNpyEnc *self)
 {
   if (self->failed || !self->shape.known)
     return;
-  if (begin_file (self, FALSE) != GST_FLOW_OK ||
-      self->written == self->declared)
+  if (begin_file (self, FALSE) != GST_FLOW_OK)
+    return;
+  if (self->seekable && self->used.rows > 0 && self->used.rows != self->written)
+    GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
+        ("rows: expected %" G_GUINT64_FORMAT " as set, got %" G_GUINT64_FORMAT
+         "; the header says the latter",
+            self->used.rows, self->written),
+        (NULL));
+  if (self->written == self->declared)
     return;
   if (self->seekable) {
-    if (self->used.rows > 0 && self->used.rows != self->written)
-      GST_ELEMENT_WARNING (self, LIBRARY, SETTINGS,
-          ("rows: expected %" G_GUINT64_FORMAT " as set, got %" G_GUINT64_FORMAT
-           "; the header says the latter",
-              self->used.rows, self->written),
-          (NULL));
     rewrite_header (self);
     return;
   }
@@ -589,7 +604,7 @@ install_properties (GObjectClass *object_class)
   g_object_class_install_property (object_class, PROP_HEADER_INTERVAL,
       g_param_spec_uint64 ("header-interval", "Header interval",
           "Rows after which the header is written again, where the sink can "
-          "seek (0 = only at the end)",
+          "seek; sooner while there are fewer (0 = only at the end)",
           0, G_MAXINT64, DEFAULT_HEADER_INTERVAL, flags));
   gst_sae_limit_install (object_class, PROP_MAX_BYTES, GST_SAE_MAX_BYTES_CODES,
       "Most bytes of the dense array that a sparse tensor stands for (0 = no "

@@ -229,6 +229,8 @@ gst_sae_parse_sink_event (GstBaseParse *parse, GstEvent *event)
       return handle_segment (self, event);
     case GST_EVENT_FLUSH_STOP:
       self->ending = FALSE;
+      /* No segment need follow where no bytes do: filesrc sends EOS alone. */
+      self->next_known = FALSE;
       break;
     default:
       break;

@@ -140,7 +140,8 @@ gst_sae_row_index_parse_seek (const GstSaeRowIndex *index, GstEvent *event,
          gst_sae_row_units_convert (&index->units, format, *start,
              GST_FORMAT_DEFAULT, start) &&
          gst_sae_row_units_convert (&index->units, format, *stop,
-             GST_FORMAT_DEFAULT, stop);
+             GST_FORMAT_DEFAULT, stop) &&
+         (*stop < 0 || *stop >= *start);
 }
 
 GstEvent *

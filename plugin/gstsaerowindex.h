@@ -34,7 +34,7 @@ gboolean gst_sae_row_index_answer (const GstSaeRowIndex *index, GstQuery *query,
 
 /* The row where a SEEK event starts and the one where it stops (-1 for none, or
  * when the stop is to stay as it is). FALSE when it cannot be done: backwards,
- * relative, or in a unit that rows lack. */
+ * relative, to a stop before the start, or in a unit that rows lack. */
 gboolean gst_sae_row_index_parse_seek (const GstSaeRowIndex *index,
     GstEvent *event, gint64 *start, gint64 *stop);
 

@@ -574,14 +574,14 @@ gst_sae_src_is_seekable (GstBaseSrc *src)
   return TRUE;
 }
 
+/* Limits that cannot be had are refused before they get here. */
 static gboolean
 gst_sae_src_do_seek (GstBaseSrc *src, GstSegment *segment)
 {
   GstSaeSrc *self = GST_SAE_SRC (src);
   gint64 row;
 
-  if (segment->rate <= 0.0 ||
-      !gst_sae_row_units_convert (&self->units, segment->format,
+  if (!gst_sae_row_units_convert (&self->units, segment->format,
           (gint64) segment->position, GST_FORMAT_DEFAULT, &row) ||
       row < 0)
     return FALSE;
@@ -589,6 +589,96 @@ gst_sae_src_do_seek (GstBaseSrc *src, GstSegment *segment)
   self->next_row = MIN ((guint64) row, self->total_rows);
   segment->time = segment->start;
   return TRUE;
+}
+
+/* Makes a limit of a seek one in @to, counted from the beginning; with
+ * GST_SEEK_TYPE_NONE *@limit stays as it is. */
+static gboolean
+resolve_limit (const GstSaeRowUnits *units, gint64 n_rows, GstFormat from,
+    GstFormat to, GstSeekType *type, gint64 value, gint64 *limit)
+{
+  gint64 end;
+
+  if (*type == GST_SEEK_TYPE_NONE)
+    return TRUE;
+  if (*type == GST_SEEK_TYPE_END) {
+    if (!gst_sae_row_units_convert (units, GST_FORMAT_DEFAULT, n_rows, from,
+            &end))
+      return FALSE;
+    value = value < 0 ? MAX (end + value, 0) : end;
+    *type = GST_SEEK_TYPE_SET;
+  }
+  return gst_sae_row_units_convert (units, from, value, to, limit);
+}
+
+/* The same seek in the unit of the stream and counted from the beginning, or
+ * NULL when it cannot be done: the base class flushes before it looks. */
+static GstEvent *
+resolve_seek (GstSaeSrc *self, GstEvent *event)
+{
+  const GstSegment *segment = &GST_BASE_SRC (self)->segment;
+  gint64 n_rows, start, stop, from_start, from_stop;
+  GstSeekType start_type, stop_type;
+  GstFormat from, to;
+  GstSaeRowUnits units;
+  GstSeekFlags flags;
+  GstEvent *seek;
+  gdouble rate;
+
+  gst_event_parse_seek (event, &rate, &from, &flags, &start_type, &from_start,
+      &stop_type, &from_stop);
+  GST_OBJECT_LOCK (self);
+  units = self->units;
+  n_rows = (gint64) self->total_rows;
+  to = segment->format;
+  start = (gint64) segment->start;
+  stop = (gint64) segment->stop;
+  GST_OBJECT_UNLOCK (self);
+  if (rate <= 0.0)
+    return NULL;
+  if (units.row_size == 0) /* it waits for the files to be opened */
+    return start_type == GST_SEEK_TYPE_END || stop_type == GST_SEEK_TYPE_END
+               ? NULL
+               : gst_event_ref (event);
+  if (!resolve_limit (&units, n_rows, from, to, &start_type, from_start,
+          &start) ||
+      !resolve_limit (&units, n_rows, from, to, &stop_type, from_stop, &stop))
+    return NULL;
+  start = MAX (start, 0);
+  if (stop >= 0 && stop < start)
+    return NULL;
+  seek =
+      gst_event_new_seek (rate, to, flags, start_type, start, stop_type, stop);
+  gst_event_set_seqnum (seek, gst_event_get_seqnum (event));
+  return seek;
+}
+
+static gboolean
+gst_sae_src_event (GstBaseSrc *src, GstEvent *event)
+{
+  g_autoptr (GstEvent) seek = NULL;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_SEEK) {
+    event = seek = resolve_seek (GST_SAE_SRC (src), event);
+    if (!seek)
+      return FALSE;
+  }
+  return GST_BASE_SRC_CLASS (gst_sae_src_parent_class)->event (src, event);
+}
+
+/* The base class takes a seek that is sent to the element as it is. */
+static gboolean
+gst_sae_src_send_event (GstElement *element, GstEvent *event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_SEEK) {
+    GstEvent *seek = resolve_seek (GST_SAE_SRC (element), event);
+    gst_event_unref (event);
+    if (!seek)
+      return FALSE;
+    event = seek;
+  }
+  return GST_ELEMENT_CLASS (gst_sae_src_parent_class)
+      ->send_event (element, event);
 }
 
 static gboolean
@@ -693,6 +783,7 @@ gst_sae_src_class_init (GstSaeSrcClass *klass)
       "The gst-sae developers");
   gst_element_class_add_static_pad_template (element_class, &src_template);
   element_class->change_state = gst_sae_src_change_state;
+  element_class->send_event = gst_sae_src_send_event;
   src_class->start = gst_sae_src_start;
   src_class->get_caps = gst_sae_src_get_caps;
   src_class->set_caps = gst_sae_src_set_caps;
@@ -700,6 +791,7 @@ gst_sae_src_class_init (GstSaeSrcClass *klass)
   src_class->alloc = gst_sae_src_alloc;
   src_class->is_seekable = gst_sae_src_is_seekable;
   src_class->do_seek = gst_sae_src_do_seek;
+  src_class->event = gst_sae_src_event;
   src_class->query = gst_sae_src_query;
   GST_PUSH_SRC_CLASS (klass)->fill = gst_sae_src_fill;
 }

@@ -126,8 +126,8 @@ take_settings (GstSaeTop *self)
   GST_OBJECT_LOCK (self);
   *used = self->settings;
   used->model_location = g_strdup (used->model_location);
-  used->location = g_strdup (used->location);
-  used->page_location = g_strdup (used->page_location);
+  used->location = gst_sae_claim_absolute (used->location);
+  used->page_location = gst_sae_claim_absolute (used->page_location);
   used->tokens_location = g_strdup (used->tokens_location);
   used->title = g_strdup (used->title);
   GST_OBJECT_UNLOCK (self);
@@ -253,22 +253,30 @@ gst_sae_top_get_property (GObject *object, guint id, GValue *value,
 
 /* --- files ---------------------------------------------------------------- */
 
+/* Whether it begins so and has @mark in its first bytes. */
+static gboolean
+has_mark (int fd, guint64 size, const gchar *path, const gchar *begins,
+    const gchar *mark)
+{
+  gchar first[1024] = "";
+
+  return sae_regular_file_read (fd, 0, first,
+             (gsize) MIN (size, sizeof first - 1), path, NULL) &&
+         g_str_has_prefix (first, begins) && strstr (first, mark);
+}
+
 /* A mistyped path must not cost somebody a file: what is there is empty or one
  * of ours. */
 static gboolean
-check_place (const gchar *path, const gchar *begins, GError **error)
+check_place (const gchar *path, const gchar *begins, const gchar *mark,
+    GError **error)
 {
-  gsize size = strlen (begins);
-  g_autofree gchar *first = g_malloc0 (size);
   guint64 file_size;
   int fd = sae_regular_file_open (path, &file_size, NULL);
   gboolean ok = TRUE;
 
   if (fd >= 0) {
-    ok = file_size == 0 ||
-         (file_size >= size &&
-             sae_regular_file_read (fd, 0, first, size, path, NULL) &&
-             memcmp (first, begins, size) == 0);
+    ok = file_size == 0 || has_mark (fd, file_size, path, begins, mark);
     close (fd);
   }
   if (ok)
@@ -282,9 +290,10 @@ static gboolean
 check_places (const Settings *used, GError **error)
 {
   return (!used->location || check_place (used->location,
-                                 "{\"format\":\"sae-examples\"", error)) &&
+                                 "{\"format\":\"sae-examples\"", "", error)) &&
          (!used->page_location ||
-             check_place (used->page_location, "<!doctype html>", error));
+             check_place (used->page_location, "<!doctype html>",
+                 "<meta name=\"generator\" content=\"gst-sae\">", error));
 }
 
 /* The error is posted when FALSE. */

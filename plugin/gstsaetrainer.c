@@ -78,7 +78,7 @@ forget_run (GstSaeTrainer *self)
   gst_sae_trainer_forget_saved (self);
   g_mutex_unlock (&self->run_lock);
   self->last_stats = 0;
-  self->untold = FALSE;
+  self->untold = self->failed = FALSE;
   self->dropped_rows = 0;
   gst_sae_span_reset (&self->span);
 }
@@ -98,12 +98,13 @@ claim_path (GstSaeTrainer *self, const gchar *property, gchar *const *field,
 static gboolean
 claim_paths (GstSaeTrainer *self)
 {
-  if (claim_path (self, "location", &self->location, GST_SAE_CLAIM_FOLDER) &&
-      claim_path (self, "metrics-location", &self->metrics_location,
+  if (claim_path (self, "location", &self->used.location,
+          GST_SAE_CLAIM_FOLDER) &&
+      claim_path (self, "metrics-location", &self->used.metrics_location,
           GST_SAE_CLAIM_FILE) &&
-      claim_path (self, "checkpoint-location", &self->checkpoint_location,
+      claim_path (self, "checkpoint-location", &self->used.checkpoint_location,
           GST_SAE_CLAIM_FILE) &&
-      claim_path (self, "log-location", &self->log_location,
+      claim_path (self, "log-location", &self->used.log_location,
           GST_SAE_CLAIM_SHARED_FILE))
     return TRUE;
   gst_sae_claim_release_all (GST_ELEMENT (self));
@@ -139,8 +140,11 @@ gst_sae_trainer_start (GstBaseTransform *trans)
   GError *error = NULL;
 
   forget_run (self);
-  if (!gst_sae_trainer_claim_name (self) || !claim_paths (self))
+  gst_sae_trainer_take_places (self);
+  if (!gst_sae_trainer_claim_name (self) || !claim_paths (self)) {
+    gst_sae_trainer_clear_places (self);
     return FALSE;
+  }
   if (gst_sae_trainer_check_settings (self, &error) &&
       gst_sae_trainer_load_initial (self, &error) &&
       gst_sae_trainer_start_checkpoints (self, &error) &&
@@ -150,6 +154,7 @@ gst_sae_trainer_start (GstBaseTransform *trans)
   }
   gst_sae_trainer_stop_checkpoints (self);
   gst_sae_claim_release_all (GST_ELEMENT (self));
+  gst_sae_trainer_clear_places (self);
   if (!was_loaded)
     forget_initial (self);
   gst_sae_element_post_error (GST_ELEMENT (self), "Cannot start", error);
@@ -169,6 +174,7 @@ gst_sae_trainer_stop (GstBaseTransform *trans)
   gst_sae_trainer_post_final_stats_if_due (self);
   gst_sae_trainer_stop_stats (self);
   gst_sae_claim_release_all (GST_ELEMENT (self));
+  gst_sae_trainer_clear_places (self);
   gst_clear_caps (&self->refused);
   g_mutex_lock (&self->run_lock);
   self->started = FALSE;
@@ -219,6 +225,7 @@ static gboolean
 fail (GstSaeTrainer *self, const gchar *context, GError *error)
 {
   gst_sae_element_post_error (GST_ELEMENT (self), context, error);
+  self->failed = TRUE;
   return FALSE;
 }
 
@@ -245,10 +252,30 @@ end_buffer (GstSaeTrainer *self, GstBuffer *buffer)
   gst_sae_trainer_post_stats_when_due (self);
 }
 
+/* A replay that brought fewer rows than the run has had was of another stream,
+ * and what the run has is left as it is. */
+static gboolean
+check_replayed (GstSaeTrainer *self)
+{
+  guint64 to_drop = sae_trainer_get_rows_to_drop (self->trainer);
+  guint64 received = sae_trainer_get_received (self->trainer);
+  GError *error;
+
+  if (to_drop == 0)
+    return TRUE;
+  error = g_error_new (SAE_ERROR, SAE_ERROR_SIZE,
+      "resume=replay: expected the %" G_GUINT64_FORMAT " rows of %s and more, "
+      "the stream ended after %" G_GUINT64_FORMAT,
+      received, self->used.checkpoint_location, received - to_drop);
+  return fail (self, "Cannot go on with the run", error);
+}
+
 /* What is done before EOS goes on. */
 static void
 end_stream (GstSaeTrainer *self)
 {
+  if (!check_replayed (self))
+    return;
   gst_sae_trainer_take_last_checkpoint (self);
   gst_sae_trainer_finish (self);
   gst_sae_trainer_publish (self);
@@ -342,13 +369,10 @@ gst_sae_trainer_finalize (GObject *object)
   gst_sae_floats_clear (&self->x);
   gst_sae_floats_clear (&self->target);
   g_free (self->kept);
-  g_free (self->location);
   g_free (self->init_location);
-  g_free (self->checkpoint_location);
   g_free (self->metadata);
-  g_free (self->layout);
-  g_free (self->log_location);
-  g_free (self->metrics_location);
+  gst_sae_places_clear (&self->places);
+  gst_sae_places_clear (&self->used);
   g_free (self->model_name);
   G_OBJECT_CLASS (gst_sae_trainer_parent_class)->finalize (object);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaetrainerparts.h"
 
+#include "gstsaeclaim.h"
+
 /* What was set, and what the stream is, hold for a dictionary to start from
  * too; not set is 0. */
 static gboolean
@@ -117,12 +119,27 @@ warn (GstSaeTrainer *self, const gchar *context, GError *error)
   return FALSE;
 }
 
+/* Inside a folder that is replaced at the end, what is saved now would keep it
+ * from being: that dictionary would be lost. */
+static gboolean
+check_place (GstSaeTrainer *self, const gchar *path, GError **error)
+{
+  g_autofree gchar *holder =
+      gst_sae_claim_find (GST_ELEMENT (self), path, GST_SAE_CLAIM_FOLDER);
+
+  if (!holder)
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_WRITE,
+      "save: expected a place of its own, got %s where %s", path, holder);
+  return FALSE;
+}
+
 static gboolean
 on_save (GstSaeTrainer *self, const gchar *path)
 {
   GError *error = NULL;
 
-  return (check_call (self, path, &error) &&
+  return (check_call (self, path, &error) && check_place (self, path, &error) &&
              gst_sae_trainer_save_to (self, path, &error)) ||
          warn (self, "Cannot save", error);
 }
@@ -195,7 +212,8 @@ gst_sae_trainer_install_actions (GType type)
    * @path: folder to write to
    *
    * Action: writes the dictionary as it is now, while the stream goes on. In
-   * any state from READY on and from any thread; a WARNING says why not.
+   * any state from READY on and from any thread; a WARNING says why not. The
+   * place may be #GstSaeTrainer:location, but not inside it.
    *
    * Returns: whether it was written
    * Since: 0.1

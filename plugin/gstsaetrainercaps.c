@@ -167,6 +167,8 @@ static gboolean
 check_told (GstSaeTrainer *self, const GstSaeTold *told, GError **error)
 {
   GstSaeTold wanted;
+  guint64 d_in = told->input_size, d_out = told->output_size, n;
+  gboolean skip;
   guint d_sae;
 
   GST_OBJECT_LOCK (self);
@@ -176,10 +178,11 @@ check_told (GstSaeTrainer *self, const GstSaeTold *told, GError **error)
       (wanted.input_size > 0 &&
           (wanted.output_size > 0 || told->output_size == told->input_size)))
     return TRUE;
-  g_object_get (self->trainer, "dict-size", &d_sae, NULL);
-  return gst_sae_limit_check (wanted.max_bytes,
-      d_sae ? d_sae : GST_SAE_DEFAULT_DICT_SIZE,
-      ((guint64) told->input_size + told->output_size) * sizeof (float),
+  g_object_get (self->trainer, "dict-size", &d_sae, "skip-connection", &skip,
+      NULL);
+  n = (d_sae ? d_sae : GST_SAE_DEFAULT_DICT_SIZE) * (d_in + d_out) +
+      (skip ? d_in * d_out : 0);
+  return gst_sae_limit_check (wanted.max_bytes, n, sizeof (float),
       "weights, input-size not set", error);
 }
 

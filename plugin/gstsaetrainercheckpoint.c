@@ -71,7 +71,7 @@ gboolean
 gst_sae_trainer_start_checkpoints (GstSaeTrainer *self, GError **error)
 {
   g_autofree gchar *path =
-      gst_sae_trainer_dup_string (self, &self->checkpoint_location);
+      gst_sae_trainer_dup_string (self, &self->used.checkpoint_location);
   guint64 interval;
   SaeResume resume;
 
@@ -143,7 +143,8 @@ gst_sae_trainer_take_last_checkpoint (GstSaeTrainer *self)
 {
   gboolean is_new;
 
-  if (!self->writer || !self->started)
+  if (!self->writer || !self->started ||
+      sae_trainer_get_rows_to_drop (self->trainer) > 0)
     return;
   g_mutex_lock (&self->run_lock);
   is_new = sae_trainer_get_received (self->trainer) != self->checkpoint_rows;

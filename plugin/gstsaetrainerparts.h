@@ -30,18 +30,24 @@ typedef struct {
 
 #define GST_SAE_TRAINER_DEFAULT_LAYOUT "saelens"
 
+/* What a run writes, and where. */
+typedef struct {
+  gchar *location;
+  gchar *layout; /* NULL for the default */
+  gchar *log_location, *metrics_location;
+  gchar *checkpoint_location;
+} GstSaePlaces;
+
 struct _GstSaeTrainer {
   GstBaseTransform parent;
 
   SaeTrainer *trainer; /* holds the training properties; locks itself */
 
   /* properties; object lock */
-  gchar *location;
-  gchar *layout; /* NULL for the default */
+  GstSaePlaces places;
+  GstSaePlaces used; /* those of the start, absolute; NULL when stopped */
   gchar *init_location;
   gchar *metadata;
-  gchar *log_location, *metrics_location;
-  gchar *checkpoint_location;
   guint64 checkpoint_interval;
   SaeResume resume;
   guint64 stats_interval;
@@ -97,6 +103,7 @@ struct _GstSaeTrainer {
   float *kept; /* rows that a mask leaves */
   gsize kept_size;
   guint64 dropped_rows; /* by flushes */
+  gboolean failed;      /* and it was said: the run will not come to its end */
 };
 
 /* A second tensor of bytes: which rows count. */
@@ -114,6 +121,10 @@ void gst_sae_trainer_set_property (GObject *object, guint id,
     const GValue *value, GParamSpec *pspec);
 void gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
     GParamSpec *pspec);
+/* What was set is what the run uses, until it stops. */
+void gst_sae_trainer_take_places (GstSaeTrainer *self);
+void gst_sae_trainer_clear_places (GstSaeTrainer *self);
+void gst_sae_places_clear (GstSaePlaces *places);
 /* A copy of the string property @field, a member of @self. (transfer full)
  * (nullable) */
 gchar *gst_sae_trainer_dup_string (GstSaeTrainer *self, gchar *const *field);
@@ -166,6 +177,9 @@ gboolean gst_sae_trainer_push_rows (GstSaeTrainer *self, GstBuffer *buffer,
 
 /* What would only be found out when the run is over. */
 gboolean gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error);
+/* Whether a run that goes on takes this; a WARNING is posted when not. */
+gboolean
+gst_sae_trainer_may_set_metadata (GstSaeTrainer *self, const gchar *metadata);
 /* "key=value,key=value" into @model (transfer full). (transfer full) */
 SaeModel *gst_sae_trainer_add_metadata (GstSaeTrainer *self, SaeModel *model);
 /* The dictionary as it is now, with its metadata: the run's, or what it will

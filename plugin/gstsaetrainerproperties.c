@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaetrainerparts.h"
 
+#include "gstsaeclaim.h"
 #include "gstsaelimit.h"
 #include "gstsaemirror.h"
 #include "gstsaestats.h"
@@ -95,15 +96,18 @@ gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
     set_training_property (self, pspec->name, value);
     return;
   }
+  if (id == PROP_METADATA &&
+      !gst_sae_trainer_may_set_metadata (self, g_value_get_string (value)))
+    return;
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_LOCATION:
-      g_free (self->location);
-      self->location = g_value_dup_string (value);
+      g_free (self->places.location);
+      self->places.location = g_value_dup_string (value);
       break;
     case PROP_LAYOUT:
-      g_free (self->layout);
-      self->layout = g_value_dup_string (value);
+      g_free (self->places.layout);
+      self->places.layout = g_value_dup_string (value);
       break;
     case PROP_METADATA:
       g_free (self->metadata);
@@ -114,16 +118,16 @@ gst_sae_trainer_set_property (GObject *object, guint id, const GValue *value,
       self->init_location = g_value_dup_string (value);
       break;
     case PROP_LOG_LOCATION:
-      g_free (self->log_location);
-      self->log_location = g_value_dup_string (value);
+      g_free (self->places.log_location);
+      self->places.log_location = g_value_dup_string (value);
       break;
     case PROP_METRICS_LOCATION:
-      g_free (self->metrics_location);
-      self->metrics_location = g_value_dup_string (value);
+      g_free (self->places.metrics_location);
+      self->places.metrics_location = g_value_dup_string (value);
       break;
     case PROP_CHECKPOINT_LOCATION:
-      g_free (self->checkpoint_location);
-      self->checkpoint_location = g_value_dup_string (value);
+      g_free (self->places.checkpoint_location);
+      self->places.checkpoint_location = g_value_dup_string (value);
       break;
     case PROP_CHECKPOINT_INTERVAL:
       self->checkpoint_interval = g_value_get_uint64 (value);
@@ -176,10 +180,10 @@ gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_LOCATION:
-      g_value_set_string (value, self->location);
+      g_value_set_string (value, self->places.location);
       break;
     case PROP_LAYOUT:
-      g_value_set_string (value, self->layout);
+      g_value_set_string (value, self->places.layout);
       break;
     case PROP_METADATA:
       g_value_set_string (value, self->metadata);
@@ -188,13 +192,13 @@ gst_sae_trainer_get_property (GObject *object, guint id, GValue *value,
       g_value_set_string (value, self->init_location);
       break;
     case PROP_LOG_LOCATION:
-      g_value_set_string (value, self->log_location);
+      g_value_set_string (value, self->places.log_location);
       break;
     case PROP_METRICS_LOCATION:
-      g_value_set_string (value, self->metrics_location);
+      g_value_set_string (value, self->places.metrics_location);
       break;
     case PROP_CHECKPOINT_LOCATION:
-      g_value_set_string (value, self->checkpoint_location);
+      g_value_set_string (value, self->places.checkpoint_location);
       break;
     case PROP_CHECKPOINT_INTERVAL:
       g_value_set_uint64 (value, self->checkpoint_interval);
@@ -233,6 +237,42 @@ gst_sae_trainer_dup_string (GstSaeTrainer *self, gchar *const *field)
   copy = g_strdup (*field);
   GST_OBJECT_UNLOCK (self);
   return copy;
+}
+
+void
+gst_sae_places_clear (GstSaePlaces *places)
+{
+  g_clear_pointer (&places->location, g_free);
+  g_clear_pointer (&places->layout, g_free);
+  g_clear_pointer (&places->log_location, g_free);
+  g_clear_pointer (&places->metrics_location, g_free);
+  g_clear_pointer (&places->checkpoint_location, g_free);
+}
+
+void
+gst_sae_trainer_clear_places (GstSaeTrainer *self)
+{
+  GST_OBJECT_LOCK (self);
+  gst_sae_places_clear (&self->used);
+  GST_OBJECT_UNLOCK (self);
+}
+
+void
+gst_sae_trainer_take_places (GstSaeTrainer *self)
+{
+  const GstSaePlaces *set = &self->places;
+
+  GST_OBJECT_LOCK (self);
+  gst_sae_places_clear (&self->used);
+  self->used = (GstSaePlaces){
+      .location = gst_sae_claim_absolute (set->location),
+      .layout =
+          g_strdup (set->layout ? set->layout : GST_SAE_TRAINER_DEFAULT_LAYOUT),
+      .log_location = gst_sae_claim_absolute (set->log_location),
+      .metrics_location = gst_sae_claim_absolute (set->metrics_location),
+      .checkpoint_location = gst_sae_claim_absolute (set->checkpoint_location),
+  };
+  GST_OBJECT_UNLOCK (self);
 }
 
 void
@@ -319,7 +359,7 @@ gst_sae_trainer_install_properties (GObjectClass *object_class)
 void
 gst_sae_trainer_init_properties (GstSaeTrainer *self)
 {
-  self->layout = g_strdup (GST_SAE_TRAINER_DEFAULT_LAYOUT);
+  self->places.layout = g_strdup (GST_SAE_TRAINER_DEFAULT_LAYOUT);
   self->stats_interval = DEFAULT_STATS_INTERVAL;
   self->publish_interval = DEFAULT_PUBLISH_INTERVAL;
   self->wanted.max_bytes = GST_SAE_MAX_BYTES_ROWS;

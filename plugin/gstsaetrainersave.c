@@ -3,37 +3,59 @@
 
 #include <string.h>
 
+#include "gstsaeclaim.h"
 #include "layouts.h"
 
 /* What dictionaries are written as where nothing is set. */
 #define DEFAULT_LAYOUT GST_SAE_TRAINER_DEFAULT_LAYOUT
 /* What may do where that does not. */
 #define OTHER_LAYOUT "sparsify"
+/* Behind location, where that cannot be written to in the end. */
+#define ASIDE "-saved"
 
 static gchar *
 dup_layout (GstSaeTrainer *self)
 {
-  gchar *layout = gst_sae_trainer_dup_string (self, &self->layout);
+  gchar *layout;
 
+  GST_OBJECT_LOCK (self);
+  layout =
+      g_strdup (self->used.layout ? self->used.layout : self->places.layout);
+  GST_OBJECT_UNLOCK (self);
   return layout ? layout : g_strdup (DEFAULT_LAYOUT);
+}
+
+/* Keys and values of "key=value,…"; what has no = in it is left out. (transfer
+ * full) */
+static GHashTable *
+parse_metadata (const gchar *text)
+{
+  GHashTable *metadata =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_auto (GStrv) pairs = g_strsplit (text ? text : "", ",", -1);
+
+  for (guint i = 0; pairs[i]; i++) {
+    gchar *equals = strchr (pairs[i], '=');
+    if (!equals)
+      continue;
+    *equals = '\0';
+    g_hash_table_insert (metadata, g_strdup (g_strstrip (pairs[i])),
+        g_strdup (g_strstrip (equals + 1)));
+  }
+  return metadata;
 }
 
 SaeModel *
 gst_sae_trainer_add_metadata (GstSaeTrainer *self, SaeModel *model)
 {
-  g_auto (GStrv) pairs = NULL;
+  g_autofree gchar *text = gst_sae_trainer_dup_string (self, &self->metadata);
+  g_autoptr (GHashTable) metadata = parse_metadata (text);
+  GHashTableIter iter;
+  gpointer key, value;
 
-  GST_OBJECT_LOCK (self);
-  pairs = g_strsplit (self->metadata ? self->metadata : "", ",", -1);
-  GST_OBJECT_UNLOCK (self);
-  for (guint i = 0; pairs[i]; i++) {
-    gchar *equals = strchr (pairs[i], '=');
-    SaeModel *with;
-    if (!equals)
-      continue;
-    *equals = '\0';
-    with = sae_model_with_metadata (model, g_strstrip (pairs[i]),
-        g_strstrip (equals + 1));
+  g_hash_table_iter_init (&iter, metadata);
+  while (g_hash_table_iter_next (&iter, &key, &value)) {
+    SaeModel *with = sae_model_with_metadata (model, key, value);
     sae_model_unref (model);
     model = with;
   }
@@ -95,7 +117,7 @@ static gboolean
 save (GstSaeTrainer *self, GError **error)
 {
   g_autofree gchar *location =
-      gst_sae_trainer_dup_string (self, &self->location);
+      gst_sae_trainer_dup_string (self, &self->used.location);
   guint64 steps = location ? begin_save (self) : 0;
 
   if (steps == 0 || gst_sae_trainer_save_to (self, location, error))
@@ -104,6 +126,28 @@ save (GstSaeTrainer *self, GError **error)
   self->saved_steps = 0; /* to be tried again */
   g_mutex_unlock (&self->run_lock);
   return FALSE;
+}
+
+/* Beside a place that cannot be written to any more, such as one that has come
+ * to hold something else, the dictionary is not lost. What fails once, as a
+ * disk does, may work when the element stops. */
+static void
+save_aside (GstSaeTrainer *self, GError **error)
+{
+  g_autofree gchar *location =
+      gst_sae_trainer_dup_string (self, &self->used.location);
+  g_autofree gchar *layout = dup_layout (self);
+  g_autofree gchar *aside = NULL, *holder = NULL;
+  gsize length = location ? strlen (location) : 0;
+
+  if (!location || sae_layouts_probe_save (layout, location, NULL))
+    return;
+  while (length > 1 && location[length - 1] == '/')
+    location[--length] = '\0';
+  aside = g_strconcat (location, ASIDE, NULL);
+  holder = gst_sae_claim_find (GST_ELEMENT (self), aside, GST_SAE_CLAIM_FOLDER);
+  if (!holder && gst_sae_trainer_save_to (self, aside, NULL))
+    g_prefix_error (error, "the dictionary is in %s instead: ", aside);
 }
 
 /* Trains what is left of the last batch and saves: the end of the run. A save
@@ -116,7 +160,7 @@ gst_sae_trainer_finish (GstSaeTrainer *self)
   guint64 steps;
   gboolean is_new;
 
-  if (!self->started ||
+  if (!self->started || sae_trainer_get_rows_to_drop (self->trainer) > 0 ||
       (sae_trainer_flush (self->trainer, &error) && save (self, &error)))
     return;
   g_mutex_lock (&self->run_lock);
@@ -124,11 +168,13 @@ gst_sae_trainer_finish (GstSaeTrainer *self)
   is_new = steps != self->failed_steps;
   self->failed_steps = steps;
   g_mutex_unlock (&self->run_lock);
-  if (is_new)
-    gst_sae_element_post_error (GST_ELEMENT (self),
-        "Cannot save the dictionary", g_steal_pointer (&error));
-  else
+  if (!is_new) {
     GST_WARNING_OBJECT (self, "again: %s", error->message);
+    return;
+  }
+  save_aside (self, &error);
+  gst_sae_element_post_error (GST_ELEMENT (self), "Cannot save the dictionary",
+      g_steal_pointer (&error));
 }
 
 /* A setting, not something about a file. */
@@ -143,28 +189,59 @@ check_layout (const gchar *layout, GError **error)
   return FALSE;
 }
 
-/* What would only be found out when the run is over. */
-gboolean
-gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error)
+/* Keys and values as they will be written. */
+static gboolean
+check_metadata (const gchar *text, const gchar *layout, GError **error)
 {
-  g_autofree gchar *location = NULL, *metadata = NULL;
-  g_autofree gchar *layout = dup_layout (self);
-  g_auto (GStrv) pairs = NULL;
+  g_auto (GStrv) pairs = g_strsplit (text ? text : "", ",", -1);
+  g_autoptr (SaeDictionary) dictionary = sae_dictionary_new ();
+  g_autoptr (GError) reason = NULL;
 
-  GST_OBJECT_LOCK (self);
-  location = g_strdup (self->location);
-  metadata = g_strdup (self->metadata ? self->metadata : "");
-  GST_OBJECT_UNLOCK (self);
-  pairs = g_strsplit (metadata, ",", -1);
   for (guint i = 0; pairs[i]; i++)
     if (!strchr (pairs[i], '=') || *g_strstrip (pairs[i]) == '=') {
       g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE,
           "metadata: expected key=value,…, got '%s'", pairs[i]);
       return FALSE;
     }
-  if (!check_layout (layout, error))
+  dictionary->d_in = dictionary->d_out = dictionary->d_sae = dictionary->k = 1;
+  dictionary->sparsity = g_strdup ("top-k");
+  g_hash_table_unref (dictionary->metadata);
+  dictionary->metadata = parse_metadata (text);
+  if (sae_layouts_check_save (dictionary, layout, &reason))
+    return TRUE;
+  g_set_error (error, SAE_ERROR, SAE_ERROR_SIZE, "metadata: %s",
+      reason->message);
+  return FALSE;
+}
+
+/* What would only be found out when the run is over. */
+gboolean
+gst_sae_trainer_check_settings (GstSaeTrainer *self, GError **error)
+{
+  g_autofree gchar *location =
+      gst_sae_trainer_dup_string (self, &self->used.location);
+  g_autofree gchar *metadata =
+      gst_sae_trainer_dup_string (self, &self->metadata);
+  g_autofree gchar *layout = dup_layout (self);
+
+  if (!check_layout (layout, error) ||
+      !check_metadata (metadata, layout, error))
     return FALSE;
   return !location || sae_layouts_probe_save (layout, location, error);
+}
+
+gboolean
+gst_sae_trainer_may_set_metadata (GstSaeTrainer *self, const gchar *metadata)
+{
+  g_autofree gchar *layout =
+      gst_sae_trainer_dup_string (self, &self->used.layout);
+  GError *error = NULL;
+
+  if (!layout || check_metadata (metadata, layout, &error))
+    return TRUE;
+  gst_sae_element_post_warning (GST_ELEMENT (self), "Cannot change metadata",
+      error);
+  return FALSE;
 }
 
 static gboolean
@@ -203,12 +280,25 @@ published_rule (GstSaeTrainer *self)
   }
 }
 
+/* As they will be saved: more of them than can be loaded again are refused. */
+static void
+copy_metadata (GstSaeTrainer *self, GHashTable *metadata)
+{
+  g_autoptr (SaeModel) model =
+      gst_sae_trainer_add_metadata (self, sae_model_ref (self->initial));
+  g_auto (GStrv) keys = sae_model_list_metadata (model);
+
+  for (guint i = 0; keys[i]; i++)
+    g_hash_table_insert (metadata, g_strdup (keys[i]),
+        g_strdup (sae_model_get_metadata (model, keys[i])));
+}
+
 /* Better now than when the run is over. */
 gboolean
 gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
 {
   g_autofree gchar *location =
-      gst_sae_trainer_dup_string (self, &self->location);
+      gst_sae_trainer_dup_string (self, &self->used.location);
   g_autofree gchar *layout = dup_layout (self);
   g_autoptr (SaeDictionary) dictionary = sae_dictionary_new ();
   GError *reason = NULL;
@@ -225,6 +315,8 @@ gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
   dictionary->skip = skip || (self->initial && has_skip (self->initial));
   dictionary->pre_bias =
       self->initial ? has_pre_bias (self->initial) : pre_bias;
+  if (self->initial)
+    copy_metadata (self, dictionary->metadata);
   if (sae_layouts_check_save (dictionary, layout, &reason))
     return TRUE;
   g_set_error (error, reason->domain, reason->code, "location: %s%s",
@@ -237,17 +329,17 @@ gst_sae_trainer_check_can_be_saved (GstSaeTrainer *self, GError **error)
 }
 
 /* A run that comes to its end without a step leaves nothing behind; somebody
- * waits for a dictionary. */
+ * waits for a dictionary, unless an error has told them. */
 void
 gst_sae_trainer_warn_if_untrained (GstSaeTrainer *self)
 {
   g_autofree gchar *location =
-      gst_sae_trainer_dup_string (self, &self->location);
+      gst_sae_trainer_dup_string (self, &self->used.location);
   g_autoptr (SaeMetrics) total = sae_trainer_get_metrics (self->trainer);
   gboolean frozen;
 
   g_object_get (self->trainer, "frozen", &frozen, NULL);
-  if (!location || frozen || total->steps > 0)
+  if (!location || frozen || total->steps > 0 || self->failed || self->refused)
     return;
   GST_ELEMENT_WARNING (self, STREAM, FAILED,
       ("Nothing was trained, and nothing was written."),

@@ -12,7 +12,7 @@ start_metrics (GstSaeTrainer *self, GError **error)
   g_autofree gchar *name = gst_element_get_name (GST_ELEMENT (self));
 
   self->metrics_path =
-      gst_sae_trainer_dup_string (self, &self->metrics_location);
+      gst_sae_trainer_dup_string (self, &self->used.metrics_location);
   return !self->metrics_path ||
          (gst_sae_exposition_check_place (self->metrics_path, error) &&
              gst_sae_exposition_save (&(GstSaeExposition){name, &none, &none,
@@ -24,7 +24,7 @@ gboolean
 gst_sae_trainer_start_stats (GstSaeTrainer *self, GError **error)
 {
   g_autofree gchar *log =
-      gst_sae_trainer_dup_string (self, &self->log_location);
+      gst_sae_trainer_dup_string (self, &self->used.log_location);
 
   self->log_failed = self->metrics_failed = FALSE;
   if ((!log || gst_sae_log_open (&self->log, log, error)) &&

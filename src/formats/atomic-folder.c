@@ -155,6 +155,16 @@ fill_folder (int folder, int old, const char *path, const char *const *ours,
   return sae_place_sync (folder, path, error);
 }
 
+/* Its owner can take files out of a read-only folder then. */
+static void
+open_up (int folder)
+{
+  struct stat info;
+
+  if (fstat (folder, &info) == 0 && (info.st_mode & 0700) != 0700)
+    (void) !fchmod (folder, (info.st_mode & 07777) | 0700);
+}
+
 /* The new folder after a failure: what is in it is ours or a second link. Ours
  * go even where no folder can be listed. */
 static void
@@ -163,6 +173,7 @@ remove_folder (SaePlace *place, int folder, const char *name,
 {
   g_autoptr (GPtrArray) names = NULL;
 
+  open_up (folder);
   for (guint i = 0; ours[i] != NULL; i++)
     unlinkat (folder, ours[i], 0);
   names = list_names (folder);
@@ -254,11 +265,16 @@ keep_rest (SaePlace *place, int old, int folder, const char *aside,
     const char *const *ours)
 {
   g_autoptr (GPtrArray) names = list_names (old);
-  gboolean moved = FALSE;
+  struct stat before;
+  gboolean known = fstat (folder, &before) == 0, moved = FALSE;
 
+  open_up (old);
+  open_up (folder);
   for (guint i = 0; names != NULL && i < names->len; i++)
     if (!g_strv_contains (ours, names->pdata[i]))
       moved |= move_item (old, folder, names->pdata[i]);
+  if (known && (before.st_mode & 0700) != 0700)
+    (void) !fchmod (folder, before.st_mode & 07777);
   if (moved && !sae_place_sync (folder, place->path, NULL))
     return;
   for (guint i = 0; ours[i] != NULL; i++)

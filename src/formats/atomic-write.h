@@ -7,7 +7,11 @@
  * write there: a regular file, or a folder of ours. Symbolic links, FIFOs,
  * devices and other people's folders are refused, and nothing is ever written
  * through a link. A process that is killed can leave a hidden sibling named
- * .<name>.sae-XXXXXXXX behind; it is never read again and may be removed. */
+ * .<name>.sae-XXXXXXXX behind; it is never read again and may be removed. Not
+ * so where the folder itself is missing: without RENAME_EXCHANGE there is a
+ * moment at which both the old and the new one are such siblings. Folders that
+ * somebody put into the old one are in a sibling, too, when they could not be
+ * moved, or not yet. */
 #pragma once
 
 #include "sae-error.h"
@@ -57,10 +61,10 @@ typedef struct {
  * Missing parents are created. An existing @path is only replaced when it is
  * a folder that is empty or has one of @n_entries' names in it: a mistyped
  * path never costs somebody a home folder (names of extra entries do not
- * count). Where the file system lacks
- * RENAME_EXCHANGE, the old folder is renamed aside, the new one put in its
- * place, then the old one removed. Permissions are kept. On failure @path is
- * as before.
+ * count). Where the file system lacks RENAME_EXCHANGE, the old folder is
+ * renamed aside, the new one put in its place, then the old one removed; a kill
+ * just between these leaves nothing at @path. Permissions are kept. On failure
+ * @path is as before.
  *
  * Whatever else the old folder holds is carried over: files are linked into
  * the new folder before the exchange, so they are there throughout; what

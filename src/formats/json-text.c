@@ -242,14 +242,33 @@ sae_json_get_flag (const json_t *value, const char *label, const char *key,
   return TRUE;
 }
 
-char *
-sae_json_write_config (json_t *root, size_t flags, GError **error)
+/* Only what can be read again. */
+static char *
+write_readable (const json_t *root, size_t flags, gsize max_size,
+    GError **error)
 {
   g_autofree char *text = root == NULL ? NULL : sae_json_write (root, flags);
 
-  json_decref (root);
-  if (text != NULL)
+  if (text == NULL)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE, "cfg.json: no memory");
+  else if (strlen (text) >= max_size)
+    g_set_error (error, SAE_ERROR, SAE_ERROR_UNSUPPORTED,
+        "cfg.json: expected at most %" G_GSIZE_FORMAT
+        " bytes, with its metadata it has %" G_GSIZE_FORMAT,
+        max_size, strlen (text) + 1);
+  else if (check_outline (text, strlen (text), "cfg.json", error))
     return g_strconcat (text, "\n", NULL);
-  g_set_error (error, SAE_ERROR, SAE_ERROR_NO_SPACE, "cfg.json: no memory");
   return NULL;
+}
+
+char *
+sae_json_write_config (json_t *root, size_t flags, gsize max_size,
+    GError **error)
+{
+  char *text = write_readable (root, flags, max_size, NULL);
+
+  if (text == NULL)
+    text = write_readable (root, JSON_COMPACT, max_size, error);
+  json_decref (root);
+  return text;
 }

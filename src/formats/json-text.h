@@ -42,9 +42,12 @@ gboolean sae_json_get_flag (const json_t *value, const char *label,
     const char *key, gboolean *flag, GError **error);
 
 /* The text of a configuration file, a line feed at its end: takes @root (NULL:
- * there was no memory for it), @flags are jansson's. SAE_ERROR_NO_SPACE when
- * memory is exhausted. (transfer full): g_free(). */
-char *sae_json_write_config (json_t *root, size_t flags, GError **error);
+ * there was no memory for it), @flags are jansson's. It is one that can be read
+ * again, of at most @max_size bytes: compact where it would be none otherwise,
+ * and an error where it still is none. SAE_ERROR_NO_SPACE when memory is
+ * exhausted. (transfer full): g_free(). */
+char *sae_json_write_config (json_t *root, size_t flags, gsize max_size,
+    GError **error);
 
 /* The value as text; @flags are jansson's for dumping. NULL when it does not
  * work out (no memory). (transfer full): g_free(). */

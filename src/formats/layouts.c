@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "atomic-write.h"
 #include "gemma-scope.h"
 #include "saelens.h"
+#include "safetensors-shards.h"
 #include "sparsify.h"
 
 static const SaeLayout *const layouts[] = {
@@ -95,10 +95,54 @@ sae_layouts_check_save (const SaeDictionary *dictionary, const char *name,
   return layout != NULL && layout->check (dictionary, error);
 }
 
+/* --- the folder --- */
+
+static const char *const weights[] = {
+    SAE_SAELENS_WEIGHTS_FILE,
+    SAE_SAELENS_WEIGHTS_FILE SAE_SAFETENSORS_INDEX_SUFFIX,
+    SAE_SPARSIFY_WEIGHTS_FILE,
+    SAE_SPARSIFY_WEIGHTS_FILE SAE_SAFETENSORS_INDEX_SUFFIX,
+    NULL,
+};
+
+/* Files that the weights in the folder @path are cut into. (transfer full) */
+static GPtrArray *
+list_shards (const char *path)
+{
+  g_autofree char *saelens =
+      g_build_filename (path, SAE_SAELENS_WEIGHTS_FILE, NULL);
+  g_autofree char *sparsify =
+      g_build_filename (path, SAE_SPARSIFY_WEIGHTS_FILE, NULL);
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+
+  sae_safetensors_list_shards (saelens, names);
+  sae_safetensors_list_shards (sparsify, names);
+  return names;
+}
+
+gboolean
+sae_layouts_replace_folder (const char *path, const SaeFolderEntry *entries,
+    guint n_entries, GError **error)
+{
+  g_autoptr (GArray) all = g_array_new (FALSE, TRUE, sizeof (SaeFolderEntry));
+  g_autoptr (GPtrArray) shards = list_shards (path);
+
+  g_array_append_vals (all, entries, n_entries);
+  for (guint i = 0; weights[i] != NULL; i++) {
+    SaeFolderEntry old = {weights[i]};
+    g_array_append_val (all, old);
+  }
+  for (guint i = 0; i < shards->len; i++) {
+    SaeFolderEntry old = {shards->pdata[i], .extra = TRUE};
+    g_array_append_val (all, old);
+  }
+  return sae_atomic_write_folder (path, (SaeFolderEntry *) all->data, all->len,
+      error);
+}
+
 gboolean
 sae_layouts_probe_save (const char *name, const char *path, GError **error)
 {
   const SaeLayout *layout = sae_layouts_find_writable (name, error);
-  return layout != NULL &&
-         sae_atomic_probe_folder_for (path, layout->files, error);
+  return layout != NULL && sae_atomic_probe_folder_for (path, weights, error);
 }

@@ -4,11 +4,12 @@
  * SaeLayout, and a row in layouts.c. */
 #pragma once
 
+#include "atomic-write.h"
 #include "dictionary.h"
 
 typedef struct {
   const char *name; /* "saelens" */
-  /* The files of the folder, NULL-terminated; saving replaces these. */
+  /* The files of the folder, NULL-terminated. */
   const char *const *files;
   /* TRUE when @path looks like this layout; no error, cheap. */
   gboolean (*probe) (const char *path);
@@ -45,3 +46,10 @@ gboolean sae_layouts_check_save (const SaeDictionary *dictionary,
  * sae_layouts_save() could write: for failing before the work, not after. */
 gboolean
 sae_layouts_probe_save (const char *name, const char *path, GError **error);
+
+/* For save(): sae_atomic_write_folder(), where the weights of any layout tell
+ * that a folder is a dictionary, and none of them stay beside the new ones, nor
+ * do the files that they are cut into. A configuration does not tell, others
+ * have a cfg.json too. */
+gboolean sae_layouts_replace_folder (const char *path,
+    const SaeFolderEntry *entries, guint n_entries, GError **error);

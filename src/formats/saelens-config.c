@@ -694,5 +694,5 @@ sae_saelens_config_build (const SaeDictionary *dictionary, GError **error)
     return NULL;
   return sae_json_write_config (pack_config (dictionary, architecture,
                                     metadata),
-      JSON_INDENT (1), error);
+      JSON_INDENT (1), SAE_SAELENS_MAX_CONFIG, error);
 }

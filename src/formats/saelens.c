@@ -4,13 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "atomic-write.h"
 #include "floats.h"
 #include "json-text.h"
 #include "regular-file.h"
 #include "saelens-config.h"
 #include "safetensors-shards.h"
-#include "sparsify.h"
 #include "tensor-table.h"
 
 #define CONFIG_FILE "cfg.json"
@@ -307,22 +305,21 @@ save (const SaeDictionary *dictionary, const char *path, GError **error)
   g_autofree char *config = sae_saelens_config_build (dictionary, error);
   const SaeLatentStats *stats = dictionary->stats;
   gboolean counted = stats != NULL && stats->n_rows > 0;
-  /* Statistics and another layout of older weights must not stay beside new
-   * ones. */
+  /* Statistics of older weights must not stay beside new ones. */
   const SaeFolderEntry entries[] = {
-      {CONFIG_FILE, sae_write_text, config},
+      {CONFIG_FILE, sae_write_text, config, .extra = TRUE},
       {WEIGHTS_FILE, write_weights, (gpointer) dictionary},
       {SAE_LATENT_STATS_SPARSITY_FILE,
           counted ? sae_latent_stats_write_sparsity : NULL, (gpointer) stats,
           .extra = TRUE},
       {SAE_LATENT_STATS_FILE, counted ? sae_latent_stats_write : NULL,
           (gpointer) stats, .extra = TRUE},
-      {SAE_SPARSIFY_WEIGHTS_FILE, NULL, NULL, .extra = TRUE},
   };
 
   if (config == NULL || !check_arrays (dictionary, error))
     return FALSE;
-  return sae_atomic_write_folder (path, entries, G_N_ELEMENTS (entries), error);
+  return sae_layouts_replace_folder (path, entries, G_N_ELEMENTS (entries),
+      error);
 }
 
 static const char *const files[] = {CONFIG_FILE, WEIGHTS_FILE, NULL};

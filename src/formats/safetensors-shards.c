@@ -6,7 +6,7 @@
 #include "json-text.h"
 #include "regular-file.h"
 
-#define INDEX_SUFFIX ".index.json"
+#define INDEX_SUFFIX SAE_SAFETENSORS_INDEX_SUFFIX
 #define MAX_INDEX (8u * 1024 * 1024)
 
 typedef struct {
@@ -191,4 +191,19 @@ sae_safetensors_open_sharded (const char *path, GError **error)
   json_decref (index.root);
   g_free (index.folder);
   return file;
+}
+
+void
+sae_safetensors_list_shards (const char *path, GPtrArray *names)
+{
+  g_autofree char *label = g_strconcat (path, INDEX_SUFFIX, NULL);
+  Index index = {.label = label, .folder = g_path_get_dirname (path)};
+  g_autoptr (SaeSafetensors) joined = open_index (&index, NULL);
+  g_autoptr (GPtrArray) files =
+      joined == NULL ? NULL : list_files (&index, NULL);
+
+  for (guint i = 0; files != NULL && i < files->len; i++)
+    g_ptr_array_add (names, g_strdup (files->pdata[i]));
+  json_decref (index.root);
+  g_free (index.folder);
 }

@@ -8,6 +8,9 @@
 
 #include "safetensors.h"
 
+/* What the name of an index has behind that of the weights. */
+#define SAE_SAFETENSORS_INDEX_SUFFIX ".index.json"
+
 /* Files that one index may name. */
 #define SAE_SAFETENSORS_MAX_SHARDS 128
 
@@ -20,3 +23,8 @@ gboolean sae_safetensors_exist (const char *path);
  * together they hold the tensors of the map, each where the map says, and no
  * others. */
 SaeSafetensors *sae_safetensors_open_sharded (const char *path, GError **error);
+
+/* Adds to @names (gchar*, to be freed) those of the files in which the index of
+ * @path has its tensors; none where there is no index, or one that
+ * sae_safetensors_open_sharded() refuses. */
+void sae_safetensors_list_shards (const char *path, GPtrArray *names);

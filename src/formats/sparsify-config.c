@@ -383,5 +383,5 @@ sae_sparsify_config_build (const SaeDictionary *dictionary, GError **error)
   if (metadata == NULL)
     return NULL;
   return sae_json_write_config (pack_config (dictionary, activation, metadata),
-      0, error);
+      0, SAE_SPARSIFY_MAX_CONFIG, error);
 }

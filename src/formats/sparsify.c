@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-#include "atomic-write.h"
 #include "regular-file.h"
-#include "saelens.h"
 #include "safetensors-shards.h"
 #include "sparsify-config.h"
 #include "tensor-table.h"
@@ -107,21 +105,20 @@ save (const SaeDictionary *dictionary, const char *path, GError **error)
   SaeTensorSource tensors[MAX_TENSORS];
   const SaeLatentStats *stats = dictionary->stats;
   gboolean counted = stats != NULL && stats->n_rows > 0;
-  /* Statistics and another layout of older weights must not stay beside new
-   * ones. */
+  /* Statistics of older weights must not stay beside new ones. */
   const SaeFolderEntry entries[] = {
-      {CONFIG_FILE, sae_write_text, config},
+      {CONFIG_FILE, sae_write_text, config, .extra = TRUE},
       {WEIGHTS_FILE, write_weights, (gpointer) dictionary},
       {SAE_LATENT_STATS_SPARSITY_FILE, NULL, NULL, .extra = TRUE},
       {SAE_LATENT_STATS_FILE, counted ? sae_latent_stats_write : NULL,
           (gpointer) stats, .extra = TRUE},
-      {SAE_SAELENS_WEIGHTS_FILE, NULL, NULL, .extra = TRUE},
   };
 
   if (config == NULL || !sae_tensor_table_check_finite ("sparsify", tensors,
                             list_tensors (dictionary, tensors), error))
     return FALSE;
-  return sae_atomic_write_folder (path, entries, G_N_ELEMENTS (entries), error);
+  return sae_layouts_replace_folder (path, entries, G_N_ELEMENTS (entries),
+      error);
 }
 
 static const char *const files[] = {CONFIG_FILE, WEIGHTS_FILE, NULL};

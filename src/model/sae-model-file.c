@@ -194,8 +194,8 @@ sae_model_save (SaeModel *model, const char *path, GError **error)
  * @layout: (nullable): one of sae_model_list_layouts(); %NULL is `saelens`
  * @error: return location
  *
- * Writes the model in a published layout. The folder is replaced whole or not
- * at all; a reader never sees new weights with an old configuration. What a
+ * Writes the model in a published layout. What was there is replaced whole or
+ * not at all; a reader never sees new weights with an old configuration. What a
  * layout cannot express is %SAE_ERROR_UNSUPPORTED, and says what it was.
  *
  * Returns: whether it was written

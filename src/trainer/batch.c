@@ -124,7 +124,9 @@ is_silent (const SaeBatch *batch)
   return TRUE;
 }
 
-/* The scale is known: the rows that waited for it become units of it. */
+/* The scale is known: the rows that waited for it become units of it. Without
+ * memory they are lost, as those of a step are, so that there is room for the
+ * next. */
 static gboolean
 calibrate (SaeBatch *batch, GError **error)
 {
@@ -140,7 +142,10 @@ calibrate (SaeBatch *batch, GError **error)
     kernels->scale (batch->target, factor, batch->target,
         batch->n * run->net.d_out);
   drop_outliers (batch);
-  return sae_run_start_thresholds (run, batch->x, batch->n, error);
+  if (sae_run_start_thresholds (run, batch->x, batch->n, error))
+    return TRUE;
+  batch->n = 0;
+  return FALSE;
 }
 
 /* Steps on the rows there, @size at a time, the last one shorter. */
@@ -350,7 +355,7 @@ sae_batch_describe (SaeBatch *batch, SaeState *state)
 
   sae_state_u64s (state, "batch.n", &n, 1);
   sae_state_flag (state, "batch.has_target", &has_target);
-  if (!sae_state_expect (state, "batch.n", n <= rows_wanted (batch)))
+  if (!sae_state_expect (state, "batch.n", n < rows_wanted (batch)))
     return;
   if (sae_state_is_restoring (state)) {
     if (has_target && !batch->target &&

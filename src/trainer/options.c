@@ -169,6 +169,12 @@ to_uint64 (double value)
   return value >= 18446744073709551615.0 ? G_MAXUINT64 : (guint64) value;
 }
 
+static gint64
+to_int64 (double value)
+{
+  return value >= 9223372036854775807.0 ? G_MAXINT64 : (gint64) value;
+}
+
 static GParamSpec *
 create_pspec (const Option *o)
 {
@@ -185,7 +191,7 @@ create_pspec (const Option *o)
           to_uint64 (o->fallback), flags);
     case KIND_INT64:
       return g_param_spec_int64 (o->name, NULL, o->blurb, (gint64) o->minimum,
-          G_MAXINT64, (gint64) o->fallback, flags);
+          to_int64 (o->maximum), (gint64) o->fallback, flags);
     case KIND_DOUBLE:
       return g_param_spec_double (o->name, NULL, o->blurb, o->minimum,
           o->maximum, o->fallback, flags);

@@ -583,7 +583,9 @@ sae_trainer_push_rows (SaeTrainer *trainer, const float *x, const float *target,
  * @error: return location
  *
  * Takes steps on the rows that #SaeTrainer:shuffle-rows keeps and that do not
- * fill a batch, if there are any: the end of the stream.
+ * fill a batch, if there are any: the end of the stream. While a replay still
+ * brings rows that are known (sae_trainer_get_rows_to_drop()), nothing happens:
+ * the run that it repeats has done so.
  *
  * Returns: whether it worked
  * Since: 0.1
@@ -594,7 +596,8 @@ sae_trainer_flush (SaeTrainer *trainer, GError **error)
   gboolean ok;
 
   g_mutex_lock (&trainer->lock);
-  ok = !trainer->run || sae_batch_flush (&trainer->batch, error);
+  ok = !trainer->run || trainer->to_drop > 0 ||
+       sae_batch_flush (&trainer->batch, error);
   g_mutex_unlock (&trainer->lock);
   return ok;
 }
@@ -604,7 +607,8 @@ sae_trainer_flush (SaeTrainer *trainer, GError **error)
  * @trainer: a trainer
  *
  * Forgets the rows that #SaeTrainer:shuffle-rows keeps and that do not fill a
- * batch yet: a discontinuity.
+ * batch yet: a discontinuity. Nothing happens while a replay still brings rows
+ * that are known: those that wait came later.
  *
  * Returns: how many rows were dropped
  * Since: 0.1
@@ -615,7 +619,7 @@ sae_trainer_drop_pending (SaeTrainer *trainer)
   guint64 n = 0;
 
   g_mutex_lock (&trainer->lock);
-  if (trainer->run)
+  if (trainer->run && trainer->to_drop == 0)
     n = sae_batch_drop (&trainer->batch);
   g_mutex_unlock (&trainer->lock);
   return n;
@@ -894,6 +898,25 @@ sae_trainer_get_rows (SaeTrainer *trainer)
   rows = trainer->run ? trainer->run->rows : 0;
   g_mutex_unlock (&trainer->lock);
   return rows;
+}
+
+/**
+ * sae_trainer_get_rows_to_drop:
+ * @trainer: a trainer
+ *
+ * Returns: rows that %SAE_RESUME_REPLAY still has to bring until the run goes
+ *   on; where a stream ends before, it is not the one of the run
+ * Since: 0.1
+ */
+guint64
+sae_trainer_get_rows_to_drop (SaeTrainer *trainer)
+{
+  guint64 to_drop;
+
+  g_mutex_lock (&trainer->lock);
+  to_drop = trainer->to_drop;
+  g_mutex_unlock (&trainer->lock);
+  return to_drop;
 }
 
 /**

@@ -53,6 +53,7 @@ SAE_API guint64 sae_trainer_get_missing_rows (SaeTrainer *trainer,
 SAE_API guint64 sae_trainer_get_steps (SaeTrainer *trainer);
 SAE_API guint64 sae_trainer_get_rows (SaeTrainer *trainer);
 SAE_API guint64 sae_trainer_get_received (SaeTrainer *trainer);
+SAE_API guint64 sae_trainer_get_rows_to_drop (SaeTrainer *trainer);
 
 G_END_DECLS
 

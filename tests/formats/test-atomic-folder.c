@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -204,6 +205,59 @@ test_keeps_permissions (Scratch *scratch, gconstpointer data)
   g_assert_cmpint (info.st_mode & 0777, ==, 0700);
   stat (weights, &info);
   g_assert_cmpint (info.st_mode & 0777, ==, 0600);
+}
+
+/* The second save fails. */
+static void
+check_read_only_folder (const char *path, const char *parent, mode_t mode)
+{
+  g_autofree char *notes = NULL, *plots = NULL, *plot = NULL;
+  struct stat info;
+
+  g_assert_true (save (path, "old", NULL));
+  notes = add_item (path, "notes", "mine");
+  plots = add_item (path, "plots/", NULL);
+  plot = add_item (path, "plots/loss.png", "pixels");
+  for (guint i = 0; i < 3; i++) {
+    GError *error = NULL;
+    g_assert_cmpint (g_chmod (path, mode), ==, 0);
+    if (i == 1)
+      fault_set (FAULT_RENAMEAT2, 1, 1, EIO);
+    save (path, "new", &error);
+    fault_clear ();
+    if (i == 1)
+      scratch_assert_error (&error, SAE_ERROR_WRITE, path);
+    g_assert_no_error (error);
+    assert_holds (path, "new");
+    scratch_assert_text (notes, "mine");
+    scratch_assert_text (plot, "pixels");
+    g_assert_cmpint (stat (path, &info), ==, 0);
+    g_assert_cmpint (info.st_mode & 07777, ==, mode);
+    g_assert_cmpuint (scratch_count (parent), ==, 1);
+  }
+  g_assert_cmpint (g_chmod (path, 0700), ==, 0);
+}
+
+/* As a user: root may write everywhere. */
+static void
+test_replaces_a_read_only_folder (Scratch *scratch, gconstpointer data)
+{
+  g_autofree char *path = scratch_path (scratch, "out");
+  uid_t user = geteuid ();
+
+  if (user == 0) {
+    g_assert_cmpint (g_chmod (scratch->path, 0777), ==, 0);
+    if (seteuid (65534) != 0 ||
+        faccessat (AT_FDCWD, scratch->path, W_OK, AT_EACCESS) != 0) {
+      (void) !seteuid (user);
+      g_test_skip ("root cannot be another user here");
+      return;
+    }
+  }
+  check_read_only_folder (path, scratch->path, 0555);
+  scratch_remove (path);
+  check_read_only_folder (path, scratch->path, 0500);
+  g_assert_cmpint (seteuid (user), ==, 0);
 }
 
 /* Fails the nth call of each kind, n counting up until nothing fails any
@@ -473,6 +527,7 @@ main (int argc, char **argv)
   ADD ("extra-files-come-and-go", test_extra_files_come_and_go);
   ADD ("works-without-renameat2", test_works_without_renameat2);
   ADD ("keeps-permissions", test_keeps_permissions);
+  ADD ("replaces-a-read-only-folder", test_replaces_a_read_only_folder);
   ADD ("failing-calls-leave-the-old-folder",
       test_failing_calls_leave_the_old_folder);
   ADD ("failing-calls-leave-nothing-where-nothing-was",

@@ -225,7 +225,7 @@ test_they_do_not_make_a_folder_ours (Scratch *scratch, gconstpointer data)
   g_assert_false (
       sae_layouts_save (dictionary, "saelens", scratch->path, &error));
   scratch_assert_error (&error, SAE_ERROR_WRITE,
-      "expected an empty folder or one with cfg.json in it");
+      "expected an empty folder or one with sae_weights.safetensors in it");
   scratch_assert_text (file, "mine");
   sae_latent_stats_clear (&stats);
 }

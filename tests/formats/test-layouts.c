@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../same-memory.h"
@@ -327,13 +328,100 @@ test_every_layout_keeps_metadata (Scratch *scratch, gconstpointer data)
   }
 }
 
+static char *
+repeat (const char *begin, const char *text, gsize n, const char *end)
+{
+  GString *whole = g_string_new (begin);
+
+  for (gsize i = 0; i < n; i++)
+    g_string_append (whole, text);
+  g_string_append (whole, end);
+  return g_string_free (whole, FALSE);
+}
+
+/* Saved over a dictionary in which the value is "small"; whether it is in the
+ * file then. */
+static gboolean
+save_value (const char *name, const char *path, const char *value,
+    const char *part)
+{
+  g_autoptr (SaeDictionary) dictionary = make_dictionary ("top-k");
+  g_autoptr (SaeDictionary) again = NULL;
+  GError *error = NULL, *told = NULL;
+  gboolean ok;
+
+  g_hash_table_insert (dictionary->metadata, g_strdup ("v"),
+      g_strdup ("small"));
+  g_assert_true (sae_layouts_save (dictionary, name, path, NULL));
+  g_hash_table_insert (dictionary->metadata, g_strdup ("v"), g_strdup (value));
+  ok = sae_layouts_save (dictionary, name, path, &error);
+  g_assert_cmpint (sae_layouts_check_save (dictionary, name, &told), ==, ok);
+  g_assert_cmpstr (ok ? NULL : told->message, ==, ok ? NULL : error->message);
+  if (!ok)
+    g_assert_nonnull (strstr (error->message, part));
+  g_clear_error (&error);
+  g_clear_error (&told);
+  again = sae_layouts_load (path, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (g_hash_table_lookup (again->metadata, "v"), ==,
+      ok ? value : "small");
+  return ok;
+}
+
+/* Up to the last byte that is read: first as it is always written, then
+ * compact. */
+static void
+check_size_limit (const char *name, const char *path)
+{
+  g_autofree char *config = g_build_filename (path, "cfg.json", NULL);
+  const gsize most = 1024 * 1024;
+  gsize n = most - 2000;
+  struct stat info;
+
+  for (guint i = 0; i < 4; i++) {
+    g_autofree char *text = repeat ("", "x", n, "");
+    g_assert_true (save_value (name, path, text, NULL));
+    g_assert_cmpint (stat (config, &info), ==, 0);
+    if (i % 2 == 1)
+      g_assert_cmpuint ((gsize) info.st_size, ==, most);
+    n += i == 1 ? 1 : most - (gsize) info.st_size;
+  }
+  {
+    g_autofree char *text = repeat ("", "x", n + 1, "");
+    g_assert_false (save_value (name, path, text, "at most 1048576 bytes"));
+  }
+}
+
+/* Readers have limits, and what is saved keeps to them. */
+static void
+test_what_is_saved_can_be_loaded (Scratch *scratch, gconstpointer data)
+{
+  static const char *const names[] = {"saelens", "sparsify"};
+  g_autofree char *path = scratch_path (scratch, "out");
+  g_autofree char *numbers = repeat ("json:[0", ",0", 180000, "]");
+  g_autofree char *too_many = repeat ("json:[[]", ",[]", 144629, "]");
+  g_autofree char *deep = repeat ("json:", "[", 125, "");
+  g_autofree char *just = repeat (deep, "]", 125, "");
+  g_autofree char *deeper = repeat ("json:[", "[", 125, "");
+  g_autofree char *too_deep = repeat (deeper, "]", 126, "");
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_assert_true (save_value (names[i], path, numbers, NULL));
+    g_assert_true (save_value (names[i], path, just, NULL));
+    g_assert_false (save_value (names[i], path, too_deep, "nested 128 deep"));
+    g_assert_false (save_value (names[i], path, too_many, "bytes of memory"));
+    check_size_limit (names[i], path);
+  }
+}
+
 /* A trainer that runs for hours wants to know before, not after. */
 static void
 test_probe_finds_what_save_would_refuse (Scratch *scratch, gconstpointer data)
 {
   g_autofree char *path = scratch_path (scratch, "a/out");
   g_autofree char *letter = scratch_path (scratch, "letter");
-  g_autofree char *config = scratch_path (scratch, "cfg.json");
+  g_autofree char *weights =
+      scratch_path (scratch, "sae.safetensors.index.json");
   GError *error = NULL;
 
   sae_layouts_probe_save ("saelens", path, &error);
@@ -342,11 +430,36 @@ test_probe_finds_what_save_would_refuse (Scratch *scratch, gconstpointer data)
   scratch_write_text (letter, "dear");
   g_assert_false (sae_layouts_probe_save ("saelens", scratch->path, &error));
   scratch_assert_error (&error, SAE_ERROR_WRITE,
-      "expected an empty folder or one with cfg.json in it, found letter");
-  scratch_write_text (config, "{}");
+      "expected an empty folder or one with sae_weights.safetensors in it, "
+      "found letter");
+  scratch_write_text (weights, "");
   sae_layouts_probe_save ("saelens", scratch->path, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (scratch_count (scratch->path), ==, 2);
+}
+
+/* Many a program calls its configuration so. */
+static void
+test_a_configuration_makes_no_dictionary (Scratch *scratch, gconstpointer data)
+{
+  g_autoptr (SaeDictionary) dictionary = make_dictionary ("top-k");
+  g_autofree char *config = scratch_path (scratch, "cfg.json");
+  static const char *const names[] = {"saelens", "sparsify"};
+  GError *error = NULL;
+  guint n = 0;
+
+  scratch_write_text (config, "{\"port\": 80}");
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_assert_false (sae_layouts_probe_save (names[i], scratch->path, &error));
+    scratch_assert_error (&error, SAE_ERROR_WRITE, "found cfg.json");
+    g_assert_false (
+        sae_layouts_save (dictionary, names[i], scratch->path, &error));
+    scratch_assert_error (&error, SAE_ERROR_WRITE, "found cfg.json");
+    scratch_assert_text (config, "{\"port\": 80}");
+    g_assert_cmpuint (scratch_count (scratch->path), ==, 1);
+    n++;
+  }
+  fault_report (22, n, n, 0);
 }
 
 /* The weights of the layout before must not be found beside the new ones. */
@@ -401,6 +514,9 @@ main (int argc, char **argv)
   ADD ("every-layout-keeps-metadata", test_every_layout_keeps_metadata);
   ADD ("probe-finds-what-save-would-refuse",
       test_probe_finds_what_save_would_refuse);
+  ADD ("what-is-saved-can-be-loaded", test_what_is_saved_can_be_loaded);
+  ADD ("a-configuration-makes-no-dictionary",
+      test_a_configuration_makes_no_dictionary);
   ADD ("a-save-as-another-layout-replaces",
       test_a_save_as_another_layout_replaces);
   return g_test_run ();

@@ -112,6 +112,54 @@ test_loads (Scratch *scratch, gconstpointer data)
   assert_same_memory (two->b_dec, 12, one->b_dec, 12);
 }
 
+/* Saved over in either layout, none of the old weights stay to be found before
+ * the new ones. */
+static void
+test_is_replaced (Scratch *scratch, gconstpointer data)
+{
+  const Layout *layout = data;
+  g_autofree char *path = scratch_path (scratch, "out");
+  g_autofree char *notes = scratch_path (scratch, "out/notes.safetensors");
+
+  for (guint i = 0; i < G_N_ELEMENTS (layouts); i++) {
+    g_autofree char *weights =
+        g_build_filename (path, layouts[i].weights, NULL);
+    g_autofree char *index = NULL;
+    g_autoptr (SaeDictionary) again = NULL;
+    GError *error = NULL;
+    scratch_remove (path);
+    save (path, layout->layout);
+    index = cut (path, layout, NULL, NULL);
+    scratch_write_text (notes, "mine");
+    save (path, layouts[i].layout);
+    again = sae_layouts_load (path, &error);
+    g_assert_no_error (error);
+    g_assert_true (g_file_test (weights, G_FILE_TEST_EXISTS));
+    scratch_assert_text (notes, "mine");
+    g_assert_cmpuint (scratch_count (path), ==, 3);
+  }
+}
+
+/* An index that does not fit is none by which to remove files. */
+static void
+test_of_no_index_stay (Scratch *scratch, gconstpointer data)
+{
+  g_autofree char *path = scratch_path (scratch, "out");
+  g_autofree char *first = scratch_path (scratch, "out/w-1.safetensors");
+  g_autofree char *index = NULL;
+  g_autoptr (SaeDictionary) again = NULL;
+  GError *error = NULL;
+
+  save (path, "saelens");
+  index = cut (path, &layouts[0], "\"b_dec\"", "\"x\"");
+  save (path, "sparsify");
+  again = sae_layouts_load (path, &error);
+  g_assert_no_error (error);
+  g_assert_true (g_file_test (first, G_FILE_TEST_EXISTS));
+  g_assert_false (g_file_test (index, G_FILE_TEST_EXISTS));
+  g_assert_cmpuint (scratch_count (path), ==, 4);
+}
+
 static const struct {
   const char *from, *to;
   SaeError code;
@@ -189,9 +237,14 @@ main (int argc, char **argv)
   for (guint i = 0; i < G_N_ELEMENTS (layouts); i++) {
     g_autofree char *path =
         g_strconcat (PATH "are-one-dictionary/", layouts[i].layout, NULL);
+    g_autofree char *replaced =
+        g_strconcat (PATH "are-replaced/", layouts[i].layout, NULL);
     g_test_add (path, Scratch, &layouts[i], scratch_set_up, test_loads,
         scratch_tear_down);
+    g_test_add (replaced, Scratch, &layouts[i], scratch_set_up,
+        test_is_replaced, scratch_tear_down);
   }
+  scratch_add (PATH "of-no-index-stay", test_of_no_index_stay);
   scratch_add (PATH "hostile-indices-are-refused", test_hostile);
   scratch_add (PATH "every-shorter-length-is-refused", test_truncated);
   return g_test_run ();

@@ -149,6 +149,8 @@ static const struct {
     {"saesteer dict-size=64 top-k=4 latents=1:*0", {FLEXIBLE, 16, 3, TRUE},
         64 * 32 * 4},
     {"saetrainer dict-size=64 top-k=4", {FLEXIBLE, 16, 3, TRUE}, 64 * 32 * 4},
+    {"saetrainer dict-size=64 top-k=4 skip-connection=true",
+        {FLEXIBLE, 16, 3, TRUE}, 64 * 32 * 4 + 16 * 16 * 4},
 };
 
 static GstFlowReturn

@@ -95,6 +95,25 @@ test_pairs (void)
   expect_x_hat (&stream, codes.x_hat);
 }
 
+static void
+test_gap (void)
+{
+  g_auto (Stream) stream = decoder_new ();
+  g_auto (Codes) codes = codes_new ();
+
+  stream_send_dims (&stream, "uint32,float32", "4:20,4:20");
+  for (guint gap = 0; gap < 2; gap++) {
+    GstBuffer *in = pairs_buffer (codes.index, codes.value, N * K), *out;
+    if (gap)
+      GST_BUFFER_FLAG_SET (in, GST_BUFFER_FLAG_GAP);
+    g_assert_cmpint (stream_push (&stream, in), ==, GST_FLOW_OK);
+    out = stream_pull (&stream);
+    g_assert_cmpint (GST_BUFFER_FLAG_IS_SET (out, GST_BUFFER_FLAG_GAP), ==,
+        gap);
+    gst_buffer_unref (out);
+  }
+}
+
 /* gdp, tcp and shm deliver one memory, and any address. */
 static void
 test_pairs_in_one_memory (void)
@@ -621,6 +640,7 @@ main (int argc, char **argv)
   }
 #define ADD(name, test) g_test_add_func ("/saedecoder/" name, test)
   ADD ("pairs", test_pairs);
+  ADD ("gaps-stay-gaps", test_gap);
   ADD ("pairs-in-one-memory", test_pairs_in_one_memory);
   ADD ("pairs-cut-anywhere", test_pairs_cut_anywhere);
   ADD ("pairs-flexible", test_pairs_flexible);

@@ -452,6 +452,43 @@ test_nonfinite_zeroed (void)
   fault_report (5, n_bad, n_bad, 0);
 }
 
+/* They are encoded, and whatever else is in them does not matter. */
+static void
+test_gap (void)
+{
+  static const gchar *formats[] = {"pairs", "sparse", "dense"};
+
+  for (guint i = 0; i < G_N_ELEMENTS (formats); i++) {
+    g_auto (Stream) stream = encoder_new ();
+    g_autofree float *x = stream_rows (7, 8, D);
+    guint64 n_bad = 1;
+
+    gst_util_set_object_arg (G_OBJECT (stream.element), "codes-format",
+        formats[i]);
+    stream_send_dims (&stream, "float32", "16:8");
+    for (guint n = 0; n < 2; n++) {
+      GstBuffer *in, *out;
+      if (n > 0)
+        x[3 * D + 5] = bad_values[i];
+      in = stream_buffer (x, 8 * D * sizeof *x);
+      GST_BUFFER_FLAG_SET (in, GST_BUFFER_FLAG_GAP);
+      g_assert_cmpint (stream_push (&stream, in), ==, GST_FLOW_OK);
+      out = stream_pull (&stream);
+      g_assert_true (GST_BUFFER_FLAG_IS_SET (out, GST_BUFFER_FLAG_GAP));
+      if (n > 0)
+        memset (x + 3 * D, 0, D * sizeof *x);
+      if (i == 0)
+        expect_pairs (out, x, 8);
+      gst_buffer_unref (out);
+    }
+    g_object_get (stream.element, "nonfinite-rows", &n_bad, NULL);
+    g_assert_cmpuint (n_bad, ==, 0);
+    x[5] = NAN;
+    g_assert_cmpint (stream_push_floats (&stream, x, 8 * D), ==,
+        GST_FLOW_ERROR);
+  }
+}
+
 /* --- threads and flow ----------------------------------------------------- */
 
 static void
@@ -558,6 +595,7 @@ main (int argc, char **argv)
   ADD ("metas-kept", test_metas_kept);
   ADD ("nonfinite-rows-fail", test_nonfinite_fails);
   ADD ("nonfinite-rows-zeroed", test_nonfinite_zeroed);
+  ADD ("gaps-stay-gaps", test_gap);
   ADD ("threads-do-not-matter", test_threads_do_not_matter);
   ADD ("buffers-are-not-shared", test_buffers_are_not_shared);
   ADD ("flushes", test_flush);

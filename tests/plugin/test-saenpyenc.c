@@ -302,6 +302,28 @@ test_bad_buffers (Scratch *scratch, gconstpointer data)
       "expected 128 bytes", "got 3");
 }
 
+/* The rows before an error are all in the file, and load. */
+static void
+test_error_keeps_rows (Scratch *scratch, gconstpointer data)
+{
+  static const gchar *const dims[] = {"5:4", "10:4"};
+
+  for (guint i = 0; i < G_N_ELEMENTS (dims); i++) {
+    File file = file_new (scratch, "");
+    g_autoptr (GError) error = NULL;
+    g_autoptr (GBytes) bytes = NULL;
+    guint first = 0;
+
+    for (guint n = 4; n > 0; first += n--)
+      file_push_rows (&file, "float32", "<f4", "5:4", first, n);
+    file_push (&file, stream_caps ("float32", dims[i]),
+        stream_buffer ("123", 3));
+    bytes = file_finish (&file, &error);
+    g_assert_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT);
+    expect_rows (bytes, "<f4", "(10, 5)", 0, 10);
+  }
+}
+
 static void
 test_no_buffers (Scratch *scratch, gconstpointer data)
 {
@@ -365,24 +387,37 @@ push_rows (Stream *stream, guint first, guint n)
   return stream_push (stream, stream_buffer (bytes->data, bytes->len));
 }
 
+/* Nothing has ended after 44 rows, but what the header says loads. */
 static void
 test_header_interval (void)
 {
-  g_auto (Stream) stream =
-      stream_new ("saenpyenc", "header-interval", (guint64) 10, NULL);
-  g_autoptr (GByteArray) file = NULL;
-  g_autoptr (GByteArray) want = g_byte_array_new ();
-  guint n_headers;
+  static const struct {
+    guint64 interval;
+    const gchar *shape;
+    guint n_headers;
+  } cases[] = {
+      {10, "(40, 5)", 6},    /* and 0, 4, 8, 16, 28 */
+      {65536, "(32, 5)", 5}, /* and 0, 4, 8, 16 */
+      {0, "(0, 5)", 1},
+  };
 
-  gst_pad_set_query_function (stream.harness->sinkpad, answer_seeking);
-  stream_send_dims (&stream, "float32", "5:4");
-  for (guint i = 0; i < 7; i++)
-    g_assert_cmpint (push_rows (&stream, 4 * i, 4), ==, GST_FLOW_OK);
-  /* Nothing has ended, but what is there loads: 24 of the 28 rows. */
-  file = replay (&stream, &n_headers);
-  rows_append (want, "<f4", 0, 28, WIDTH);
-  expect_npy (file->data, file->len, "<f4", "(24, 5)", want->data, want->len);
-  g_assert_cmpuint (n_headers, ==, 3);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_auto (Stream) stream =
+        stream_new ("saenpyenc", "header-interval", cases[i].interval, NULL);
+    g_autoptr (GByteArray) file = NULL;
+    g_autoptr (GByteArray) want = g_byte_array_new ();
+    guint n_headers;
+
+    gst_pad_set_query_function (stream.harness->sinkpad, answer_seeking);
+    stream_send_dims (&stream, "float32", "5:4");
+    for (guint r = 0; r < 44; r += 4)
+      g_assert_cmpint (push_rows (&stream, r, 4), ==, GST_FLOW_OK);
+    file = replay (&stream, &n_headers);
+    rows_append (want, "<f4", 0, 44, WIDTH);
+    expect_npy (file->data, file->len, "<f4", cases[i].shape, want->data,
+        want->len);
+    g_assert_cmpuint (n_headers, ==, cases[i].n_headers);
+  }
 }
 
 static void
@@ -693,6 +728,7 @@ main (int argc, char **argv)
   scratch_add ("/plugin/saenpyenc/one-tensor-of-many", test_one_of_many);
   scratch_add ("/plugin/saenpyenc/flexible", test_flexible);
   scratch_add ("/plugin/saenpyenc/refuses-half-rows", test_bad_buffers);
+  scratch_add ("/plugin/saenpyenc/error-keeps-rows", test_error_keeps_rows);
   scratch_add ("/plugin/saenpyenc/no-buffers-is-no-rows", test_no_buffers);
   g_test_add_func ("/plugin/saenpyenc/header-is-kept-true",
       test_header_interval);

@@ -695,6 +695,39 @@ test_seeks (Scratch *scratch, gconstpointer data)
   }
 }
 
+/* Upstream need not send a segment where nothing follows. The seek is made at
+ * the first rows, while all others are still to come. */
+static void
+test_seeks_without_rows (Scratch *scratch, gconstpointer data)
+{
+  static const struct {
+    gint64 first, last;
+  } seeks[] = {{20, -1}, {21, -1}, {20, 20}, {5, 5}};
+  g_autofree gchar *path = scratch_path (scratch, "a.npy");
+
+  rows_save_npy (path, "<f4", 0, 20, WIDTH);
+  for (guint i = 0; i < 3 * G_N_ELEMENTS (seeks); i++) {
+    guint s = i / 3;
+    Running running = start (&modes[i % 3], path, "rows-per-buffer=4");
+    g_autoptr (RowsTaken) none = NULL, rest = NULL;
+    GError *error = NULL;
+
+    g_assert_true (gst_element_seek (running.pipeline, 1.0, GST_FORMAT_DEFAULT,
+        GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, seeks[s].first,
+        GST_SEEK_TYPE_SET, seeks[s].last));
+    gst_element_set_state (running.pipeline, GST_STATE_PLAYING);
+    none = rows_collect (running.pipeline, ROW, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (none->sizes->len, ==, 0);
+    g_assert_true (gst_element_seek (running.pipeline, 1.0, GST_FORMAT_DEFAULT,
+        GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 3, GST_SEEK_TYPE_SET, -1));
+    rest = rows_collect (running.pipeline, ROW, &error);
+    g_assert_no_error (error);
+    rows_taken_expect (rest, "<f4", 3, 17, WIDTH);
+    finish (&running);
+  }
+}
+
 /* Whichever rows come between, those after the last seek are right. */
 static void
 test_flush_storm (Scratch *scratch, gconstpointer data)
@@ -735,6 +768,8 @@ test_refused_seeks (Scratch *scratch, gconstpointer data)
     g_assert_false (
         gst_element_seek (running.pipeline, -1.0, GST_FORMAT_DEFAULT,
             GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_SET, 10));
+    g_assert_false (gst_element_seek (running.pipeline, 1.0, GST_FORMAT_DEFAULT,
+        GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 12, GST_SEEK_TYPE_SET, 8));
     finish (&running);
   }
 }
@@ -943,6 +978,7 @@ main (int argc, char **argv)
   scratch_add ("/plugin/saeparse/seek/stop-is-no-end-but-the-end-is-one",
       test_stop_then_end);
   scratch_add ("/plugin/saeparse/seek/any-rows", test_seeks);
+  scratch_add ("/plugin/saeparse/seek/no-rows", test_seeks_without_rows);
   scratch_add ("/plugin/saeparse/seek/flush-storm", test_flush_storm);
   scratch_add ("/plugin/saeparse/seek/refuses-time-and-backwards",
       test_refused_seeks);

@@ -360,16 +360,133 @@ test_flush_storm (Scratch *scratch, gconstpointer data)
   fault_report (12, n, n, 0);
 }
 
+/* A seek of a stream of 20 rows that is about to begin, and the rows that come
+ * after it. */
+typedef struct {
+  const gchar *properties;
+  gdouble rate;
+  GstFormat format;
+  GstSeekType start_type;
+  gint64 start;
+  GstSeekType stop_type;
+  gint64 stop;
+  gboolean ok;
+  guint first, n;
+} Seek;
+
+static void
+run_seek (const gchar *path, const Seek *seek, gboolean to_element)
+{
+  Running running = start (path, seek->properties);
+  g_autoptr (RowsTaken) taken = NULL;
+  GError *error = NULL;
+
+  g_assert_cmpint (gst_element_seek (to_element ? running.src
+                                                : running.pipeline,
+                       seek->rate, seek->format, GST_SEEK_FLAG_FLUSH,
+                       seek->start_type, seek->start, seek->stop_type,
+                       seek->stop),
+      ==, seek->ok);
+  gst_element_set_state (running.pipeline, GST_STATE_PLAYING);
+  taken = rows_collect (running.pipeline, ROW, &error);
+  g_assert_no_error (error);
+  rows_taken_expect (taken, "<f4", seek->first, seek->n, WIDTH);
+  finish (&running);
+}
+
+static void
+run_seeks (Scratch *scratch, const Seek *seeks, guint n)
+{
+  g_autofree gchar *path = save (scratch, "a.npy", "<f4", 0, 20);
+
+  for (guint i = 0; i < n; i++) {
+    run_seek (path, &seeks[i], FALSE);
+    run_seek (path, &seeks[i], TRUE);
+  }
+}
+
+#define PLAIN "rows-per-buffer=4"
+#define TIMED "rows-per-buffer=4 rate=10/1"
+
+/* They leave the stream whole. */
 static void
 test_refused_seeks (Scratch *scratch, gconstpointer data)
 {
-  g_autofree gchar *path = save (scratch, "a.npy", "<f4", 0, 20);
-  Running running = start (path, "");
+  static const Seek seeks[] = {
+      {PLAIN, 1.0, GST_FORMAT_TIME, GST_SEEK_TYPE_SET, GST_SECOND,
+          GST_SEEK_TYPE_NONE, -1, FALSE, 0, 20},
+      {PLAIN, 1.0, GST_FORMAT_TIME, GST_SEEK_TYPE_END, -GST_SECOND,
+          GST_SEEK_TYPE_NONE, -1, FALSE, 0, 20},
+      {PLAIN, 1.0, GST_FORMAT_PERCENT, GST_SEEK_TYPE_SET, 10,
+          GST_SEEK_TYPE_NONE, -1, FALSE, 0, 20},
+      {PLAIN, -1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_SET,
+          10, FALSE, 0, 20},
+      {TIMED, -1.0, GST_FORMAT_TIME, GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_SET,
+          GST_SECOND, FALSE, 0, 20},
+      {PLAIN, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_SET, -7,
+          GST_SEEK_TYPE_NONE, -1, FALSE, 0, 20},
+      {PLAIN, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_SET, 12, GST_SEEK_TYPE_SET,
+          8, FALSE, 0, 20},
+      {TIMED, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_END, -4, GST_SEEK_TYPE_SET,
+          8, FALSE, 0, 20},
+  };
 
-  g_assert_false (gst_element_seek_simple (running.pipeline, GST_FORMAT_TIME,
-      GST_SEEK_FLAG_FLUSH, GST_SECOND));
-  g_assert_false (gst_element_seek (running.pipeline, -1.0, GST_FORMAT_DEFAULT,
-      GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_SET, 10));
+  run_seeks (scratch, seeks, G_N_ELEMENTS (seeks));
+}
+
+static void
+test_seek_limits (Scratch *scratch, gconstpointer data)
+{
+  static const Seek seeks[] = {
+      {PLAIN, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_END, -6,
+          GST_SEEK_TYPE_NONE, -1, TRUE, 14, 6},
+      {TIMED, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_END, -6,
+          GST_SEEK_TYPE_NONE, -1, TRUE, 14, 6},
+      {TIMED, 1.0, GST_FORMAT_TIME, GST_SEEK_TYPE_END, -GST_SECOND,
+          GST_SEEK_TYPE_END, -GST_SECOND / 2, TRUE, 10, 5},
+      {PLAIN, 1.0, GST_FORMAT_BYTES, GST_SEEK_TYPE_END, -2 * ROW,
+          GST_SEEK_TYPE_NONE, -1, TRUE, 18, 2},
+      {PLAIN, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_SET, 3, GST_SEEK_TYPE_END,
+          -6, TRUE, 3, 11},
+      {PLAIN, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_END, -30,
+          GST_SEEK_TYPE_END, 30, TRUE, 0, 20},
+      {PLAIN, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_END, G_MININT64,
+          GST_SEEK_TYPE_END, G_MAXINT64, TRUE, 0, 20},
+      {PLAIN, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_END, 0, GST_SEEK_TYPE_NONE,
+          -1, TRUE, 0, 0},
+      {PLAIN, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_SET, 30,
+          GST_SEEK_TYPE_NONE, -1, TRUE, 0, 0},
+      {PLAIN, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_SET, -1, GST_SEEK_TYPE_SET,
+          7, TRUE, 0, 7},
+      {TIMED, 1.0, GST_FORMAT_DEFAULT, GST_SEEK_TYPE_NONE, -1,
+          GST_SEEK_TYPE_SET, 18, TRUE, 4, 14},
+  };
+
+  run_seeks (scratch, seeks, G_N_ELEMENTS (seeks));
+}
+
+/* It waits for the rows, whose number nobody knows yet. */
+static void
+test_early_seek (Scratch *scratch, gconstpointer data)
+{
+  g_autofree gchar *path = save (scratch, "a.npy", "<f4", 0, 20);
+  g_autofree gchar *description = describe (path, PLAIN);
+  g_autoptr (RowsTaken) taken = NULL;
+  GError *error = NULL;
+  Running running;
+
+  running.pipeline = gst_parse_launch (description, &error);
+  g_assert_no_error (error);
+  running.src = gst_bin_get_by_name (GST_BIN (running.pipeline), "src");
+  gst_element_set_state (running.pipeline, GST_STATE_READY);
+  g_assert_true (gst_element_seek_simple (running.src, GST_FORMAT_DEFAULT,
+      GST_SEEK_FLAG_FLUSH, 7));
+  g_assert_false (gst_element_seek (running.src, 1.0, GST_FORMAT_DEFAULT,
+      GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_END, -6, GST_SEEK_TYPE_NONE, -1));
+  gst_element_set_state (running.pipeline, GST_STATE_PLAYING);
+  taken = rows_collect (running.pipeline, ROW, &error);
+  g_assert_no_error (error);
+  rows_taken_expect (taken, "<f4", 7, 13, WIDTH);
   finish (&running);
 }
 
@@ -785,8 +902,10 @@ main (int argc, char **argv)
       test_shuffle);
   scratch_add ("/plugin/saesrc/seek/any-rows", test_seeks);
   scratch_add ("/plugin/saesrc/seek/flush-storm", test_flush_storm);
-  scratch_add ("/plugin/saesrc/seek/refuses-time-and-backwards",
+  scratch_add ("/plugin/saesrc/seek/refused-ones-lose-nothing",
       test_refused_seeks);
+  scratch_add ("/plugin/saesrc/seek/limits", test_seek_limits);
+  scratch_add ("/plugin/saesrc/seek/before-start", test_early_seek);
   scratch_add ("/plugin/saesrc/queries-count-rows", test_queries);
   scratch_add ("/plugin/saesrc/rate-gives-times", test_rate);
   scratch_add ("/plugin/saesrc/state-cycles", test_cycles);

@@ -220,6 +220,11 @@ test_page (Files *files, gconstpointer data)
   g_assert_true (g_file_get_contents (files->page, &text, NULL, NULL));
   g_assert_true (g_str_has_prefix (text, "<!doctype html>"));
   g_assert_nonnull (strstr (text, "<title>A &amp; B</title>"));
+  /* It is replaced by the next one. */
+  g_assert_cmpint (gst_element_set_state (stream.element, GST_STATE_NULL), ==,
+      GST_STATE_CHANGE_SUCCESS);
+  g_assert_cmpint (gst_element_set_state (stream.element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_SUCCESS);
 }
 
 /* --- rows ----------------------------------------------------------------- */
@@ -536,6 +541,7 @@ expect_no_start (const gchar *property, const gchar *path, GQuark domain,
 static void
 test_other_files_kept (Files *files, gconstpointer data)
 {
+  static const gchar thesis[] = "<!doctype html>\n<title>Thesis</title>\n";
   g_autofree gchar *link = g_build_filename (files->folder, "link", NULL);
   g_autofree gchar *text = NULL;
 
@@ -546,6 +552,12 @@ test_other_files_kept (Files *files, gconstpointer data)
       GST_RESOURCE_ERROR_WRITE, "another file");
   g_assert_true (g_file_get_contents (files->json, &text, NULL, NULL));
   g_assert_cmpstr (text, ==, "{\"precious\": 1}");
+  g_clear_pointer (&text, g_free);
+  g_file_set_contents (files->page, thesis, -1, NULL);
+  expect_no_start ("page-location", files->page, GST_RESOURCE_ERROR,
+      GST_RESOURCE_ERROR_WRITE, "another file");
+  g_assert_true (g_file_get_contents (files->page, &text, NULL, NULL));
+  g_assert_cmpstr (text, ==, thesis);
   g_assert_cmpint (symlink ("nowhere", link), ==, 0);
   expect_no_start ("location", link, GST_RESOURCE_ERROR,
       GST_RESOURCE_ERROR_WRITE, NULL);

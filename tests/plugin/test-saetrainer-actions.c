@@ -146,6 +146,29 @@ test_save_that_fails (Training *training, gconstpointer data)
   training_expect_equal (training, &stream);
 }
 
+/* What was saved inside location would keep it from being replaced at the end,
+ * where that folder was not there before. */
+static void
+test_save_inside_location (Training *training, gconstpointer data)
+{
+  g_auto (Stream) stream = training_stream (training);
+  g_autoptr (SaeTrainer) reference = training_reference ();
+  g_autofree gchar *inside = g_build_filename (training->got, "now", NULL);
+  g_autofree gchar *beside = g_strconcat (training->got, "-now", NULL);
+
+  stream_send_dims (&stream, "float32", "16:20");
+  push_rows (&stream, 1, 20);
+  g_assert_false (emit (&stream, "save", inside));
+  expect_warning (&stream, inside, training->got);
+  g_assert_false (emit (&stream, "save", training->folder));
+  expect_warning (&stream, "a place of its own", training->got);
+  g_assert_false (g_file_test (training->got, G_FILE_TEST_EXISTS));
+  g_assert_true (emit (&stream, "save", beside));
+  push_reference (reference, 1, 20);
+  training_finish (training, reference);
+  training_expect_equal (training, &stream);
+}
+
 typedef struct {
   Stream *stream;
   const gchar *save_to, *load_from;
@@ -532,6 +555,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
 #define ADD(name, test) training_add ("/saetrainer/actions/" name, test)
+  ADD ("save-inside-location", test_save_inside_location);
   ADD ("save-while-playing", test_save_while_playing);
   ADD ("save-when-stopped", test_save_when_stopped);
   ADD ("save-that-fails", test_save_that_fails);

@@ -169,6 +169,43 @@ test_no_file_starts_anew (Training *training, gconstpointer data)
   training_expect_equal (training, &stream);
 }
 
+/* A stream that ends before the run is where it was is another one: nothing
+ * that the run has is replaced, whether it is said or the element is just
+ * stopped. */
+static void
+test_replay_of_a_shorter_stream (Training *training, gconstpointer data)
+{
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (GBytes) weights = NULL, checkpoint = NULL, after = NULL;
+    g_autoptr (GBytes) checkpoint_after = NULL;
+    {
+      g_auto (Stream) stream = checkpointed (training, 0, SAE_RESUME_NO, 0);
+      g_object_set (stream.element, "average", (gint64) 0, NULL);
+      push (&stream, 0, ROWS, 20);
+      gst_harness_push_event (stream.harness, gst_event_new_eos ());
+    }
+    weights = stream_load_file (training->got, "sae_weights.safetensors");
+    checkpoint = stream_load_file (training->folder, "checkpoint");
+    {
+      g_auto (Stream) stream = checkpointed (training, 0, SAE_RESUME_REPLAY, 0);
+      g_object_set (stream.element, "average", (gint64) 0, NULL);
+      push (&stream, 0, 100, 20);
+      if (i == 0) {
+        gst_harness_push_event (stream.harness, gst_event_new_eos ());
+        stream_expect_error (&stream, GST_LIBRARY_ERROR,
+            GST_LIBRARY_ERROR_SETTINGS, "expected the 203 rows of",
+            "ended after 100", NULL);
+      }
+      gst_element_set_state (stream.element, GST_STATE_NULL);
+      stream_expect_no_error (&stream);
+    }
+    after = stream_load_file (training->got, "sae_weights.safetensors");
+    checkpoint_after = stream_load_file (training->folder, "checkpoint");
+    expect_same_bytes ("weights", after, weights);
+    expect_same_bytes ("checkpoint", checkpoint_after, checkpoint);
+  }
+}
+
 static void
 expect_no_start (Training *training, const gchar *path, SaeResume resume,
     GQuark domain, gint code, const gchar *part)
@@ -351,6 +388,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
 #define ADD(name, test) training_add ("/saetrainer/checkpoint/" name, test)
+  ADD ("replay-of-a-shorter-stream", test_replay_of_a_shorter_stream);
   ADD ("resumed-runs-end-in-the-same-bytes", test_resumes);
   ADD ("taken-at-the-same-row-for-any-cut", test_same_row_for_any_cut);
   ADD ("the-last-one-is-before-the-last-batch",

@@ -162,6 +162,39 @@ test_rule (Training *training, gconstpointer data)
       "location", "sparsity", "top-k", NULL);
 }
 
+/* More than can be read again is refused before anything is trained. */
+static void
+test_metadata (Training *training, gconstpointer data)
+{
+  g_auto (Stream) stream = training_stream (training);
+  g_autoptr (SaeTrainer) reference = training_reference ();
+  g_autoptr (SaeModel) plain = NULL, full = NULL;
+  g_autofree float *rows = stream_rows (10, 24, D);
+  g_autofree gchar *most = g_strnfill (1024 * 1024 - 1500, 'x');
+  g_autofree gchar *x = g_strnfill (1500, 'x');
+  g_autofree gchar *more = g_strconcat ("more=", x, NULL);
+  g_autoptr (GError) error = NULL;
+
+  training_push (reference, rows, NULL, 24);
+  plain = sae_trainer_get_model (reference, &error);
+  g_assert_no_error (error);
+  full = sae_model_with_metadata (plain, "most", most);
+  sae_model_save (full, training->want, &error);
+  g_assert_no_error (error);
+  gst_element_set_state (stream.element, GST_STATE_NULL);
+  g_object_set (stream.element, "init-location", training->want, "metadata",
+      more, NULL);
+  gst_element_set_state (stream.element, GST_STATE_PLAYING);
+  stream_send_dims (&stream, "float32", "16:24");
+  g_assert_cmpint (stream_push (&stream,
+                       gst_buffer_new_wrapped (stream_rows (10, 24, D),
+                           24 * D * sizeof (float))),
+      ==, GST_FLOW_NOT_NEGOTIATED);
+  stream_expect_error (&stream, GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE,
+      "location", "at most 1048576 bytes", NULL);
+  g_assert_false (g_file_test (training->got, G_FILE_TEST_EXISTS));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -173,5 +206,6 @@ main (int argc, char **argv)
   ADD ("every-layout-has-the-same-weights", test_same_weights);
   ADD ("unknown-is-refused-at-the-start", test_unknown);
   ADD ("rule-without-a-word-is-refused", test_rule);
+  ADD ("metadata-too-large-are-refused", test_metadata);
   return stream_run_tests ();
 }

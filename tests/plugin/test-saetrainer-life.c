@@ -157,14 +157,20 @@ test_probes_at_start (Training *training, gconstpointer data)
 }
 
 /* Somebody puts files in the way while it trains: one error, EOS goes on, and
- * the element stops; what was in the way stays. */
+ * the element stops; what was in the way stays, and what was trained is beside
+ * it. */
 static void
 test_final_save_fails (Training *training, gconstpointer data)
 {
   g_auto (Stream) stream = training_stream (training);
+  g_autoptr (SaeTrainer) reference = training_reference ();
   g_autofree gchar *others =
       g_build_filename (training->got, "thesis.tex", NULL);
+  g_autofree gchar *aside = g_strconcat (training->got, "-saved", NULL);
   GstEvent *eos;
+
+  push_reference (reference, 1, 20);
+  training_finish (training, reference);
 
   stream_send_dims (&stream, "float32", "16:20");
   push_rows (&stream, 1, 20);
@@ -172,7 +178,7 @@ test_final_save_fails (Training *training, gconstpointer data)
   g_assert_true (g_file_set_contents (others, "", 0, NULL));
   gst_harness_push_event (stream.harness, gst_event_new_eos ());
   stream_expect_error (&stream, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_WRITE,
-      training->got, NULL);
+      training->got, aside, NULL);
   eos = gst_pad_get_sticky_event (stream.harness->sinkpad, GST_EVENT_EOS, 0);
   g_assert_nonnull (eos);
   gst_event_unref (eos);
@@ -180,6 +186,52 @@ test_final_save_fails (Training *training, gconstpointer data)
       GST_STATE_CHANGE_SUCCESS);
   stream_expect_no_error (&stream);
   g_assert_true (g_file_test (others, G_FILE_TEST_EXISTS));
+  g_free (g_steal_pointer (&training->got));
+  training->got = g_steal_pointer (&aside);
+  training_expect_same_files (training);
+}
+
+/* A run writes where it was told to when it started, as a path was then. */
+static void
+test_places_are_those_of_the_start (Training *training, gconstpointer data)
+{
+  static const gchar *const names[] = {"log", "metrics", "checkpoint"};
+  g_autofree gchar *before = g_get_current_dir ();
+  g_autofree gchar *elsewhere =
+      g_build_filename (training->folder, "elsewhere", NULL);
+  g_autoptr (SaeTrainer) reference = training_reference ();
+  Stream stream = training_stream (training);
+  GDir *folder;
+
+  push_reference (reference, 1, 40);
+  training_finish (training, reference);
+  g_assert_cmpint (g_mkdir (elsewhere, 0700), ==, 0);
+  g_assert_cmpint (g_chdir (training->folder), ==, 0);
+  gst_element_set_state (stream.element, GST_STATE_READY);
+  g_object_set (stream.element, "location", "got", "log-location", names[0],
+      "metrics-location", names[1], "checkpoint-location", names[2],
+      "checkpoint-interval", (guint64) 10, NULL);
+  gst_element_set_state (stream.element, GST_STATE_PLAYING);
+  gst_pad_set_active (stream.harness->srcpad, FALSE);
+  gst_pad_set_active (stream.harness->srcpad, TRUE);
+  stream_send_dims (&stream, "float32", "16:40");
+  g_assert_cmpint (g_chdir (elsewhere), ==, 0);
+  g_object_set (stream.element, "location", "/nowhere", "layout", "nonsense",
+      "checkpoint-location", NULL, NULL);
+  push_rows (&stream, 1, 40);
+  gst_harness_push_event (stream.harness, gst_event_new_eos ());
+  gst_element_set_state (stream.element, GST_STATE_NULL);
+  stream_expect_no_error (&stream);
+  stream_clear (&stream);
+  g_assert_cmpint (g_chdir (before), ==, 0);
+  training_expect_same_files (training);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autoptr (GBytes) file = stream_load_file (training->folder, names[i]);
+    g_assert_cmpuint (g_bytes_get_size (file), >, 0);
+  }
+  folder = g_dir_open (elsewhere, 0, NULL);
+  g_assert_null (g_dir_read_name (folder));
+  g_dir_close (folder);
 }
 
 /* The place is free again when the element stops. */
@@ -203,6 +255,28 @@ test_failed_save_is_tried_again (Training *training, gconstpointer data)
   training_expect_same_files (training);
 }
 
+/* That nothing was trained goes without saying after an error. */
+static void
+test_errors_are_told_once (Training *training, gconstpointer data)
+{
+  for (guint i = 0; i < 2; i++) {
+    g_auto (Stream) stream = training_stream (training);
+    if (i == 0)
+      g_object_set (stream.element, "top-k", F + 1, NULL);
+    stream_send_dims (&stream, "float32", i ? "16:20:2:2" : "16:20");
+    if (i == 0) {
+      g_autofree float *x = stream_rows (1, 20, D);
+      g_assert_cmpint (stream_push_floats (&stream, x, 20 * D), ==,
+          GST_FLOW_ERROR);
+    } else {
+      stream_send_dims (&stream, "int8", "16:20");
+    }
+    gst_harness_push_event (stream.harness, gst_event_new_eos ());
+    g_assert_cmpuint (stream_count (&stream, GST_MESSAGE_WARNING), ==, 0);
+    gst_element_set_state (stream.element, GST_STATE_NULL);
+  }
+}
+
 static void
 test_metadata (Training *training, gconstpointer data)
 {
@@ -221,19 +295,49 @@ test_metadata (Training *training, gconstpointer data)
       "encoder.layer.3");
 }
 
+static const struct {
+  const gchar *metadata, *part;
+} malformed[] = {
+    {"MiniLM", "key=value"},
+    {"a=b,c", "key=value"},
+    {"=x", "key=value"},
+    {"a=b,,c=d", "key=value"},
+    {"a=b,values=3", "values"},
+    {"__x=3", "__x"},
+    {"a=b\xff", "UTF-8"},
+};
+
 static void
 test_metadata_malformed (Training *training, gconstpointer data)
 {
-  static const gchar *const malformed[] = {"MiniLM", "a=b,c", "=x", "a=b,,c=d"};
-
   for (guint i = 0; i < G_N_ELEMENTS (malformed); i++) {
-    g_auto (Stream) stream =
-        stream_new_alone ("saetrainer", "metadata", malformed[i], NULL);
+    g_auto (Stream) stream = stream_new_alone ("saetrainer", "metadata",
+        malformed[i].metadata, NULL);
     g_assert_cmpint (gst_element_set_state (stream.element, GST_STATE_PLAYING),
         ==, GST_STATE_CHANGE_FAILURE);
     stream_expect_error (&stream, GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_SETTINGS,
-        "metadata", "key=value", NULL);
+        "metadata", malformed[i].part, NULL);
   }
+}
+
+/* What could not be saved in the end is not taken, and said at once. */
+static void
+test_metadata_malformed_while_playing (Training *training, gconstpointer data)
+{
+  g_auto (Stream) stream = training_stream (training);
+  g_autoptr (SaeModel) model = NULL;
+
+  stream_send_dims (&stream, "float32", "16:20");
+  push_rows (&stream, 1, 20);
+  g_object_set (stream.element, "metadata", "model_name=MiniLM", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (malformed); i++) {
+    g_object_set (stream.element, "metadata", malformed[i].metadata, NULL);
+    expect_warning (&stream, TRUE);
+  }
+  gst_harness_push_event (stream.harness, gst_event_new_eos ());
+  stream_expect_no_error (&stream);
+  model = sae_model_load (training->got, NULL);
+  g_assert_cmpstr (sae_model_get_metadata (model, "model_name"), ==, "MiniLM");
 }
 
 /* --- flush, EOS and after ------------------------------------------------- */
@@ -524,9 +628,13 @@ main (int argc, char **argv)
   ADD ("nothing-trained-nothing-written", test_nothing_trained);
   ADD ("probes-at-start", test_probes_at_start);
   ADD ("final-save-fails", test_final_save_fails);
+  ADD ("places-are-those-of-the-start", test_places_are_those_of_the_start);
+  ADD ("errors-are-told-once", test_errors_are_told_once);
   ADD ("failed-save-is-tried-again", test_failed_save_is_tried_again);
   ADD ("metadata", test_metadata);
   ADD ("metadata-malformed", test_metadata_malformed);
+  ADD ("metadata-malformed-while-playing",
+      test_metadata_malformed_while_playing);
   ADD ("flush-drops-partial-batch", test_flush_drops_partial_batch);
   ADD ("segments-change-nothing", test_segments_change_nothing);
   ADD ("data-after-eos", test_data_after_eos);

@@ -135,14 +135,14 @@ test_log_is_appended_to (Training *training, gconstpointer data)
   for (guint run = 0; run < 3; run++) {
     g_auto (Stream) stream = stream_with (training, "log-location", path);
     if (run == 0)
-      g_assert_true (g_file_set_contents (path, "{\"half", -1, NULL));
+      g_assert_true (g_file_set_contents (path, "{\"tim", -1, NULL));
     gst_element_set_state (stream.element, GST_STATE_NULL);
     gst_element_set_state (stream.element, GST_STATE_PLAYING);
     g_object_set (stream.element, "stats-interval", (guint64) 0, NULL);
     gst_harness_push_event (stream.harness, gst_event_new_eos ());
   }
   text = read_text (path);
-  g_assert_true (g_str_has_prefix (text, "{\"half\n{\"time"));
+  g_assert_true (g_str_has_prefix (text, "{\"tim\n{\"time"));
   {
     g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
     g_assert_cmpuint (g_strv_length (lines), ==, 5); /* the last one empty */
@@ -221,7 +221,8 @@ static void
 test_other_files_are_refused (Training *training, gconstpointer data)
 {
   static const gchar *const properties[] = {"log-location", "metrics-location"};
-  static const gchar *const contents[] = {"\x93NUMPY", "x", "# HELP other_x y"};
+  static const gchar *const contents[] = {"\x93NUMPY", "x", "# HELP other_x y",
+      "{\"name\": \"app\"}\n", "{\n \"time\": 1\n}\n"};
   g_autofree gchar *path = path_in (training, "thesis.tex");
 
   for (guint i = 0; i < G_N_ELEMENTS (properties); i++)
@@ -232,6 +233,24 @@ test_other_files_are_refused (Training *training, gconstpointer data)
       after = read_text (path);
       g_assert_cmpstr (after, ==, contents[j]);
     }
+}
+
+/* One that was torn within its first lines, by a full disk, is still one. */
+static void
+test_torn_logs_are_logs (Training *training, gconstpointer data)
+{
+  static const gchar *const contents[] = {"", "{", "{\"ti", "{\"time\": 17",
+      "{\n{\"time\": 17", "{\"t\n{\"time\":\n{\"time\": 17.5}\n"};
+  g_autofree gchar *path = path_in (training, "log.jsonl");
+
+  for (guint i = 0; i < G_N_ELEMENTS (contents); i++) {
+    GstSaeLog log = {.fd = -1};
+    GError *error = NULL;
+    g_assert_true (g_file_set_contents (path, contents[i], -1, NULL));
+    gst_sae_log_open (&log, path, &error);
+    g_assert_no_error (error);
+    gst_sae_log_close (&log);
+  }
 }
 
 static guint
@@ -487,6 +506,7 @@ main (int argc, char **argv)
   ADD ("wrong-paths-fail-at-start", test_wrong_paths_fail_at_start);
   ADD ("other-files-are-refused", test_other_files_are_refused);
   ADD ("log-that-fails", test_log_that_fails);
+  ADD ("torn-logs-are-logs", test_torn_logs_are_logs);
   ADD ("failures-are-said-once", test_failures_are_said_once);
   ADD ("metrics-file", test_metrics_file);
   ADD ("metrics-file-is-complete", test_metrics_file_is_complete);

@@ -12,6 +12,7 @@ guard. Prints TAP.
 """
 
 import argparse
+import filecmp
 import json
 import os
 import pathlib
@@ -42,13 +43,19 @@ class Tree:
     def __init__(self, folder):
         self.source = folder / "source"
         self.folder = folder
-        if not self.source.exists():
-            names = run(["git", "-C", TOP, "ls-files", "-z", "--cached",
-                         "--others", "--exclude-standard"], check=True).stdout
-            for name in filter(None, names.split("\0")):
-                if (TOP / name).is_file():
-                    (self.source / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(TOP / name, self.source / name)
+        names = run(["git", "-C", TOP, "ls-files", "-z", "--cached",
+                     "--others", "--exclude-standard"], check=True).stdout
+        for name in filter(None, names.split("\0")):
+            if (TOP / name).is_file():
+                self.copy(name)
+
+    def copy(self, name):
+        """What a run that was killed has left is not the source's."""
+        target = self.source / name
+        if target.exists() and filecmp.cmp(TOP / name, target, shallow=False):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(TOP / name, target)
 
     def build(self, kind):
         build = self.folder / kind

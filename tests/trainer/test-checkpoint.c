@@ -21,6 +21,7 @@
 #include "set-options.h"
 
 #define D 4
+#define BATCH 5
 
 /* With rows in batch and mixer. */
 static SaeTrainer *
@@ -29,7 +30,8 @@ small_trainer (void)
   SaeTrainer *trainer = sae_trainer_new (D, 6, 2);
 
   set_options (trainer,
-      "batch-size=5 shuffle-rows=3 normalize=none n-threads=1");
+      "batch-size=" G_STRINGIFY (
+          BATCH) " shuffle-rows=3 normalize=none n-threads=1");
   return trainer;
 }
 
@@ -223,7 +225,7 @@ test_lies (Scratch *scratch, gconstpointer data)
 {
   g_autofree char *path = scratch_path (scratch, "checkpoint");
   g_autoptr (SaeCheckpoint) checkpoint = small_checkpoint (11);
-  const guint64 many = G_MAXUINT64, nearly = 100;
+  const guint64 many = G_MAXUINT64, nearly = 100, full = BATCH;
   const float nan = NAN;
   const double zero = 0, infinity = INFINITY;
   const guint8 two = 2, off = 0, on = 1;
@@ -236,6 +238,7 @@ test_lies (Scratch *scratch, gconstpointer data)
   } lies[] = {
       {"batch.n", &many, 8, SAE_ERROR_FORMAT, "batch.n"},
       {"batch.n", &nearly, 8, SAE_ERROR_FORMAT, "batch.n"},
+      {"batch.n", &full, 8, SAE_ERROR_FORMAT, "batch.n"},
       {"mixer.n", &many, 8, SAE_ERROR_FORMAT, "mixer.n"},
       {"mixer.n", &nearly, 8, SAE_ERROR_FORMAT, "mixer.n"},
       {"mixer.has_target", &on, 1, SAE_ERROR_FORMAT, "mixer.target"},

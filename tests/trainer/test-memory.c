@@ -297,6 +297,15 @@ set_rule (SaeTrainer *trainer, const Training *t)
       "dead-after", (guint64) 1, "average", (gint64) 50, NULL);
 }
 
+static gboolean
+push_and_step (SaeTrainer *trainer, GBytes *x, GError **error)
+{
+  return sae_trainer_push (trainer, x, NULL, error) &&
+         sae_trainer_push (trainer, x, x, error) &&
+         sae_trainer_step (trainer, x, NULL, error) &&
+         sae_trainer_flush (trainer, error);
+}
+
 /* The whole life of a trainer. What could not be trained on can be pushed
  * again. */
 static gboolean
@@ -314,11 +323,10 @@ train (gpointer data, GError **error)
     set_rule (trainer, t);
   if (t->start && !sae_trainer_start_from (trainer, t->start, error))
     return FALSE;
-  if (!sae_trainer_push (trainer, t->x, NULL, error) ||
-      !sae_trainer_push (trainer, t->x, t->x, error) ||
-      !sae_trainer_step (trainer, t->x, NULL, error) ||
-      !sae_trainer_flush (trainer, error))
+  if (!push_and_step (trainer, t->x, error)) {
+    g_assert_true (push_and_step (trainer, t->x, NULL));
     return FALSE;
+  }
   model = sae_trainer_get_model (trainer, error);
   return model != NULL;
 }
@@ -397,6 +405,19 @@ test_train_rules (void)
   }
 }
 
+/* Where all the rows that the scale is taken from are there before the first
+ * thresholds are looked for. */
+static void
+test_first_thresholds (void)
+{
+  Noise noise = noise_new ();
+  SaeConfig config = {.d_in = 12, .d_sae = 40, .k = 4};
+  g_autoptr (GBytes) x = sample_rows (&noise, N_ROWS, 12);
+
+  fail_each (train, &(Training){config, NULL, x, SAE_NORMALIZE_AUTO,
+                        SAE_SPARSITY_JUMP_RELU, 4000, 0, ""});
+}
+
 static gboolean
 start_trainer (gpointer data, GError **error)
 {
@@ -427,5 +448,6 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/memory/train", test_train);
   scratch_add ("/trainer/memory/stop-and-resume", test_checkpoint);
   g_test_add_func ("/trainer/memory/train-by-every-rule", test_train_rules);
+  g_test_add_func ("/trainer/memory/first-thresholds", test_first_thresholds);
   return g_test_run ();
 }

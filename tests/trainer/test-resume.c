@@ -245,6 +245,39 @@ test_again_and_again (Scratch *scratch, gconstpointer data)
   g_object_unref (trainer);
 }
 
+/* What a run does between its rows, a replay of it does too: while rows are
+ * still known, the ones that wait are not theirs. */
+static void
+test_replay_of_flushes (Scratch *scratch, gconstpointer data)
+{
+  const Kind kind = {SAE_OPTIMIZER_ADAM, SAE_SPARSITY_TOP_K, "shuffle-rows=77"};
+  g_autofree char *path = scratch_path (scratch, "checkpoint");
+  g_autoptr (GBytes) x = the_rows (STEP_ROWS);
+  g_autoptr (SaeTrainer) whole = step_trainer (&kind);
+  g_autoptr (SaeTrainer) resumed = step_trainer (&kind);
+  g_autoptr (SaeCheckpoint) checkpoint = NULL;
+  SaeTrainer *trainers[] = {whole, resumed};
+
+  for (guint i = 0; i < 2; i++) {
+    push (trainers[i], x, 0, 301);
+    g_assert_true (sae_trainer_flush (trainers[i], NULL));
+    push (trainers[i], x, 301, 402);
+    sae_trainer_drop_pending (trainers[i]);
+    push (trainers[i], x, 402, 733);
+    if (!checkpoint) {
+      g_assert_cmpuint (sae_trainer_get_rows_to_drop (resumed), ==, 0);
+      checkpoint = checkpoint_of (whole, path);
+      g_assert_true (
+          sae_trainer_resume (resumed, checkpoint, SAE_RESUME_REPLAY, NULL));
+      g_assert_cmpuint (sae_trainer_get_rows_to_drop (resumed), ==, 733);
+    }
+    push (trainers[i], x, 733, STEP_ROWS);
+    g_assert_true (sae_trainer_flush (trainers[i], NULL));
+  }
+  g_assert_cmpuint (sae_trainer_get_rows_to_drop (resumed), ==, 0);
+  expect_same_end (resumed, whole);
+}
+
 /* Metrics since they were last taken are state as well. */
 static void
 test_metrics_since_last (Scratch *scratch, gconstpointer data)
@@ -572,6 +605,7 @@ main (int argc, char **argv)
   add_kinds ();
 #define ADD(name, test) scratch_add ("/trainer/resume/" name, test)
   ADD ("again-and-again", test_again_and_again);
+  ADD ("replay-of-flushes", test_replay_of_flushes);
   ADD ("metrics-since-the-last", test_metrics_since_last);
   ADD ("bad-rows-are-received", test_bad_rows);
   ADD ("rates-that-change-by-batch", test_controlled);
