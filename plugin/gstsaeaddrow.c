@@ -6,18 +6,23 @@
 
 #define FLOAT16_INFINITY 0x7c00
 
-static void
+static gboolean
 add_float32 (const guint8 *x, const float *delta, float sign, gsize n,
     guint8 *y)
 {
+  gboolean fits = TRUE;
+
   for (gsize j = 0; j < n; j++) {
-    float value;
+    float value, sum;
     memcpy (&value, x + j * sizeof value, sizeof value);
-    value += sign * delta[j];
-    memcpy (y + j * sizeof value, &value, sizeof value);
+    sum = value + sign * delta[j];
+    fits &= isfinite (sum) || !isfinite (value);
+    memcpy (y + j * sizeof sum, &sum, sizeof sum);
   }
+  return fits;
 }
 
+/* Too wide for a float32 to make a finite number infinite. */
 static void
 add_float64 (const guint8 *x, const float *delta, float sign, gsize n,
     guint8 *y)
@@ -40,9 +45,8 @@ add_float16 (const guint8 *x, const float *delta, float sign, gsize n,
     guint16 half;
     float value;
     sae_dtype_to_float32 (SAE_DTYPE_FLOAT16, x + j * sizeof half, 1, &value);
-    value += sign * delta[j];
-    half = sae_dtype_float16_from_float32 (value);
-    fits = fits && ((half & 0x7fff) != FLOAT16_INFINITY || isinf (value));
+    half = sae_dtype_float16_from_float32 (value + sign * delta[j]);
+    fits &= (half & 0x7fff) != FLOAT16_INFINITY || !isfinite (value);
     memcpy (y + j * sizeof half, &half, sizeof half);
   }
   return fits;
@@ -54,8 +58,7 @@ gst_sae_add_row (GstSaeType type, const guint8 *x, const float *delta,
 {
   switch (type) {
     case GST_SAE_FLOAT32:
-      add_float32 (x, delta, sign, n, y);
-      return TRUE;
+      return add_float32 (x, delta, sign, n, y);
     case GST_SAE_FLOAT64:
       add_float64 (x, delta, sign, n, y);
       return TRUE;

@@ -70,8 +70,9 @@ gst_sae_filter_get_scratch (GstSaeFilter *self, gsize size, GError **error);
 
 /* For an element that makes its output buffers itself, of the form of the
  * input, in place of process: opens @buffer, checks it against the model, and
- * sends caps when the number of rows is not what they said. @job's model is
- * NULL where there are no rows, and its output is not filled in. */
+ * sends caps when the number of rows is not what they said; a GAP buffer may
+ * hold anything. @job's model is NULL where there are no rows, and its output
+ * is not filled in. */
 GstFlowReturn gst_sae_filter_open (GstSaeFilter *self, GstBuffer *buffer,
     GstSaeJob *job, GError **error);
 void gst_sae_filter_close (GstSaeFilter *self);

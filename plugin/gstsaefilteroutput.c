@@ -276,8 +276,12 @@ gst_sae_filter_open (GstSaeFilter *self, GstBuffer *buffer, GstSaeJob *job,
   GstSaeFilterPrivate *priv = PRIVATE (self);
   GstFlowReturn flow = GST_FLOW_ERROR;
 
-  if (gst_sae_reader_open (&priv->reader, buffer, &priv->in, error))
+  if (gst_sae_reader_open (&priv->reader, buffer, &priv->in, error)) {
     flow = follow_input (self, error);
+  } else if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_GAP)) {
+    g_clear_error (error);
+    flow = GST_FLOW_OK;
+  }
   if (flow != GST_FLOW_OK)
     gst_sae_reader_close (&priv->reader);
   *job = make_job (priv, NULL);

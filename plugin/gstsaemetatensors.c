@@ -63,7 +63,8 @@ read_type (GstSaeTensor *tensor, const GstTensor *theirs, GError **error)
   return FALSE;
 }
 
-/* Theirs are outermost first, ours innermost first. */
+/* Theirs are outermost first, ours innermost first. A list of nothing has no
+ * rows, but rows of nothing are none. */
 static gboolean
 read_dims (GstSaeTensor *tensor, const GstTensor *theirs, GError **error)
 {
@@ -79,7 +80,7 @@ read_dims (GstSaeTensor *tensor, const GstTensor *theirs, GError **error)
   tensor->rank = 1;
   for (guint i = 0; i < GST_SAE_MAX_RANK; i++) {
     gsize dim = i < n ? theirs->dims[row_major ? n - 1 - i : i] : 1;
-    if (dim > G_MAXUINT32 || (i == 0 && dim == 0)) {
+    if (dim > G_MAXUINT32 || (i == 0 && dim == 0 && n > 1)) {
       g_set_error (error, SAE_ERROR, SAE_ERROR_FORMAT,
           "dimensions: expected sizes of 1 to %u, got %" G_GSIZE_FORMAT,
           G_MAXUINT32, dim);
@@ -133,12 +134,16 @@ refuse_id (GstTensorMeta *meta, GQuark id, GError **error)
   return FALSE;
 }
 
+/* Caps cannot say that a tensor has no rows: the frame has none then. */
 static gboolean
-is_empty (const GstSaeTensor *tensor)
+is_any_empty (const GstSaeTensors *tensors, guint n)
 {
   gsize size;
 
-  return gst_sae_tensor_size (tensor, &size) && size == 0;
+  for (guint i = 0; i < n; i++)
+    if (gst_sae_tensor_size (&tensors->tensors[i], &size) && size == 0)
+      return TRUE;
+  return FALSE;
 }
 
 gboolean
@@ -165,7 +170,7 @@ gst_sae_meta_tensors_read (GstTensorMeta *meta, GQuark id,
   }
   if (n == 0)
     return refuse_id (meta, id, error);
-  tensors->n_tensors = is_empty (&tensors->tensors[0]) ? 0 : n;
+  tensors->n_tensors = is_any_empty (tensors, n) ? 0 : n;
   return TRUE;
 }
 

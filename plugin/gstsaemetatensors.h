@@ -13,7 +13,7 @@ G_BEGIN_DECLS
 /* The tensors of @meta that are called @id (0: all of them), and in @data
  * (transfer none) the bytes of each. What comes from another element is
  * checked: type, layout, dimensions against bytes. Caps cannot say 0 rows:
- * where the first tensor has none, n_tensors is 0. */
+ * where any of the tensors has none, n_tensors is 0. */
 gboolean gst_sae_meta_tensors_read (GstTensorMeta *meta, GQuark id,
     GstSaeTensors *tensors, GstBuffer *data[GST_SAE_MAX_TENSORS],
     GError **error);

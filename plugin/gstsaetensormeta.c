@@ -9,7 +9,7 @@
  * computed from. Behind them this element takes the frames and gives their
  * tensors, as other/tensors with the times of the frame: `tensor-id` names one
  * of them, else it is all of a frame's. Frames without a #GstTensorMeta, and
- * tensors of no rows, become gaps.
+ * those of which a tensor that is taken has no rows, become gaps.
  *
  * Behind an element that gives other/tensors it leaves the stream as it is and
  * adds a #GstTensorMeta that has the same tensors, for elements and programs
@@ -177,7 +177,7 @@ send_tensors (GstSaeTensorMeta *self, GstBuffer *frame, GstSaeTensors *tensors,
     return GST_FLOW_NOT_NEGOTIATED;
   buffer = gst_buffer_new ();
   gst_buffer_copy_into (buffer, frame,
-      GST_BUFFER_COPY_TIMESTAMPS | GST_BUFFER_COPY_FLAGS, 0, -1);
+      GST_BUFFER_COPY_TIMESTAMPS | GST_BUFFER_COPY_FLAGS, 0, G_MAXSIZE);
   for (guint i = 0; i < tensors->n_tensors; i++)
     gst_buffer_append_memory (buffer, take_memory (data[i]));
   return gst_pad_push (self->src_pad, buffer);
@@ -281,6 +281,35 @@ handle_caps (GstSaeTensorMeta *self, GstCaps *caps)
   return FALSE;
 }
 
+/* 0 where a pad keeps the later one only. */
+static gint
+compare_sticky (gconstpointer a, gconstpointer b)
+{
+  GstEvent *one = (GstEvent *) a, *other = (GstEvent *) b;
+
+  if (GST_EVENT_TYPE (one) != GST_EVENT_TYPE (other))
+    return 1;
+  if (!(gst_event_type_get_flags (GST_EVENT_TYPE (one)) &
+          GST_EVENT_TYPE_STICKY_MULTI))
+    return 0;
+  return !gst_event_has_name (one,
+      gst_structure_get_name (gst_event_get_structure (other)));
+}
+
+/* In the place of an earlier one, where a pad would not keep both. */
+static void
+keep_waiting (GstSaeTensorMeta *self, GstEvent *event)
+{
+  GList *link = g_list_find_custom (self->waiting, event, compare_sticky);
+
+  if (!link) {
+    self->waiting = g_list_prepend (self->waiting, event);
+    return;
+  }
+  gst_event_unref (link->data);
+  link->data = event;
+}
+
 static gboolean
 must_wait (GstSaeTensorMeta *self, GstEvent *event)
 {
@@ -297,7 +326,7 @@ gst_sae_tensor_meta_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
   GstCaps *caps;
 
   if (must_wait (self, event)) {
-    self->waiting = g_list_prepend (self->waiting, event);
+    keep_waiting (self, event);
     return TRUE;
   }
   switch (GST_EVENT_TYPE (event)) {

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "inspect-arrays.h"
 
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "inspect-finite.h"
 #include "npy.h"
 #include "regular-file.h"
 #include "safetensors.h"
 
-#define ELEMENTS_AT_A_TIME (1 << 18)
 #define NPY_MAGIC "\x93NUMPY"
 
 static json_t *
@@ -22,59 +21,23 @@ shape_to_json (guint rank, const guint64 *shape)
   return array;
 }
 
-/* @first is the place of the first of them. */
-static gboolean
-check_finite (const float *values, gsize n, guint64 first, const char *label,
-    GError **error)
-{
-  for (gsize i = 0; i < n; i++)
-    if (!isfinite (values[i])) {
-      g_set_error (error, SAE_ERROR, SAE_ERROR_NON_FINITE,
-          "%s: expected finite numbers, element %" G_GUINT64_FORMAT
-          " is NaN or an infinity",
-          label, first + i);
-      return FALSE;
-    }
-  return TRUE;
-}
-
 /* --- .npy ----------------------------------------------------------------- */
-
-static gboolean
-verify_npy (int fd, const SaeNpyHeader *header, guint64 n_elements,
-    const char *path, GError **error)
-{
-  gsize size = sae_dtype_size (header->dtype);
-  g_autofree guint8 *bytes = g_malloc (ELEMENTS_AT_A_TIME * size);
-  g_autofree float *values = g_new (float, ELEMENTS_AT_A_TIME);
-
-  if (!sae_dtype_is_float (header->dtype))
-    return TRUE;
-  for (guint64 i = 0; i < n_elements; i += ELEMENTS_AT_A_TIME) {
-    gsize n = (gsize) MIN (ELEMENTS_AT_A_TIME, n_elements - i);
-    if (!sae_regular_file_read (fd, header->header_size + i * size, bytes,
-            n * size, path, error))
-      return FALSE;
-    sae_dtype_to_float32 (header->dtype, bytes, n, values);
-    if (!check_finite (values, n, i, path, error))
-      return FALSE;
-  }
-  return TRUE;
-}
 
 json_t *
 sae_inspect_npy (const char *path, gboolean verify, GError **error)
 {
   SaeNpyHeader header;
   int fd = sae_npy_open (path, &header, error);
-  guint64 width, n_elements;
+  guint64 width, n_elements, n_bytes;
   gboolean ok;
 
   if (fd < 0)
     return NULL;
   width = sae_npy_header_row_elements (&header);
   n_elements = header.shape[0] * width;
-  ok = !verify || verify_npy (fd, &header, n_elements, path, error);
+  n_bytes = n_elements * sae_dtype_size (header.dtype);
+  ok = !verify || sae_inspect_check_finite (fd, header.header_size, n_bytes,
+                      sae_dtype_name (header.dtype), path, error);
   close (fd);
   if (!ok)
     return NULL;
@@ -84,27 +47,28 @@ sae_inspect_npy (const char *path, gboolean verify, GError **error)
       sae_dtype_name (header.dtype), "shape",
       shape_to_json (header.rank, header.shape), "rows",
       (json_int_t) (width ? n_elements / width : 0), "row-width",
-      (json_int_t) width, "bytes",
-      (json_int_t) (header.header_size +
-                    n_elements * sae_dtype_size (header.dtype)));
+      (json_int_t) width, "bytes", (json_int_t) (header.header_size + n_bytes));
 }
 
 /* --- .safetensors --------------------------------------------------------- */
 
 static gboolean
-verify_tensor (SaeSafetensors *file, const SaeTensorEntry *entry,
-    const char *path, GError **error)
+verify_tensors (SaeSafetensors *file, const char *path, GError **error)
 {
-  g_autofree float *values = g_new (float, ELEMENTS_AT_A_TIME);
+  guint64 size;
+  int fd = sae_regular_file_open (path, &size, error);
+  gboolean ok = fd >= 0;
 
-  if (!entry->readable || !sae_dtype_is_float (entry->dtype))
-    return TRUE;
-  for (gsize i = 0; i < entry->n_elements; i += ELEMENTS_AT_A_TIME) {
-    gsize n = MIN (ELEMENTS_AT_A_TIME, entry->n_elements - i);
-    if (!sae_safetensors_read_range (file, entry, i, n, values, error))
-      return FALSE;
+  for (guint i = 0; ok && i < sae_safetensors_get_n_tensors (file); i++) {
+    const SaeTensorEntry *entry = sae_safetensors_get_nth (file, i);
+    g_autofree char *label =
+        g_strdup_printf ("%s: tensor '%s'", path, entry->name);
+    ok = sae_inspect_check_finite (fd, entry->offset, entry->size,
+        entry->dtype_name, label, error);
   }
-  return TRUE;
+  if (fd >= 0)
+    close (fd);
+  return ok;
 }
 
 static json_t *
@@ -125,17 +89,12 @@ sae_inspect_safetensors (const char *path, gboolean verify, GError **error)
   g_autoptr (SaeSafetensors) file = sae_safetensors_open (path, error);
   json_t *tensors;
 
-  if (!file)
+  if (!file || (verify && !verify_tensors (file, path, error)))
     return NULL;
   tensors = json_array ();
-  for (guint i = 0; i < sae_safetensors_get_n_tensors (file); i++) {
-    const SaeTensorEntry *entry = sae_safetensors_get_nth (file, i);
-    if (verify && !verify_tensor (file, entry, path, error)) {
-      json_decref (tensors);
-      return NULL;
-    }
-    json_array_append_new (tensors, tensor_to_json (entry));
-  }
+  for (guint i = 0; i < sae_safetensors_get_n_tensors (file); i++)
+    json_array_append_new (tensors,
+        tensor_to_json (sae_safetensors_get_nth (file, i)));
   return json_pack ("{s:s, s:o}", "kind", "safetensors", "tensors", tensors);
 }
 

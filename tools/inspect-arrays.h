@@ -7,7 +7,8 @@
 #include <sae.h>
 
 /* What the header of @path says; with @verify every number is read, and one
- * that is not finite is an error. NULL with @error set. */
+ * that is not finite, or too large for float32, is an error. NULL with @error
+ * set. */
 json_t *sae_inspect_npy (const char *path, gboolean verify, GError **error);
 json_t *
 sae_inspect_safetensors (const char *path, gboolean verify, GError **error);

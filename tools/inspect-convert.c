@@ -5,6 +5,7 @@
 
 #include "latent-stats.h"
 #include "layouts.h"
+#include "output.h"
 
 /* SAELens' own file does not say of how many rows it is, and stands alone in
  * folders that SAELens trained. */
@@ -27,8 +28,9 @@ convert_with (SaeLatentStats *stats, SaeDictionary *dictionary,
   if (!sae_layouts_save (dictionary, layout, to, error))
     return FALSE;
   if (stays)
-    g_printerr ("sae-inspect: warning: %s: %s is not converted, as no %s says "
-                "of how many rows it is\n",
+    sae_output_complain ("sae-inspect",
+        "warning: %s: %s is not converted, as no %s says of how many rows it "
+        "is",
         from, SAE_LATENT_STATS_SPARSITY_FILE, SAE_LATENT_STATS_FILE);
   return TRUE;
 }

@@ -192,14 +192,14 @@ add_weights (json_t *object, SaeModel *model)
 }
 
 json_t *
-sae_inspect_dictionary (const char *path, GError **error)
+sae_inspect_dictionary (const char *path, gboolean verify, GError **error)
 {
   const char *layout = sae_inspect_find_layout (path);
   g_autoptr (SaeModel) model = sae_model_load (path, error);
   g_autoptr (GPtrArray) files = NULL;
   json_t *object, *statistics;
 
-  if (!model)
+  if (!model || (verify && !sae_inspect_verify_statistics (path, model, error)))
     return NULL;
   statistics = sae_inspect_statistics (path, model, error);
   if (!statistics)

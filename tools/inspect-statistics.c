@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "inspect-arrays.h"
 #include "inspect-figures.h"
 #include "latent-stats.h"
 #include "safetensors.h"
@@ -116,4 +117,39 @@ sae_inspect_statistics (const char *folder, SaeModel *model, GError **error)
       return from_file (path, &sources[i], sae_model_get_d_sae (model), error);
   }
   return from_weights (model);
+}
+
+/* --- all of both files ---------------------------------------------------- */
+
+static gboolean
+verify_file (const char *folder, const Source *source, guint d_sae,
+    GError **error)
+{
+  g_autofree char *path = g_build_filename (folder, source->file, NULL);
+  json_t *shares, *tensors = NULL;
+
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    return TRUE;
+  shares = from_file (path, source, d_sae, error);
+  if (shares)
+    tensors = sae_inspect_safetensors (path, TRUE, error);
+  json_decref (shares);
+  json_decref (tensors);
+  return tensors != NULL;
+}
+
+gboolean
+sae_inspect_verify_statistics (const char *folder, SaeModel *model,
+    GError **error)
+{
+  guint d_sae = sae_model_get_d_sae (model);
+  SaeLatentStats stats;
+
+  for (guint i = 0; i < G_N_ELEMENTS (sources); i++)
+    if (!verify_file (folder, &sources[i], d_sae, error))
+      return FALSE;
+  if (!sae_latent_stats_load (&stats, folder, d_sae, error))
+    return FALSE;
+  sae_latent_stats_clear (&stats);
+  return TRUE;
 }

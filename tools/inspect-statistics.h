@@ -11,3 +11,8 @@
  * @error when there is a file that is none or of another dictionary. */
 json_t *
 sae_inspect_statistics (const char *folder, SaeModel *model, GError **error);
+
+/* Whether all that the files of statistics hold is right; they may be missing.
+ */
+gboolean sae_inspect_verify_statistics (const char *folder, SaeModel *model,
+    GError **error);

@@ -8,20 +8,7 @@
 #include <glib.h>
 
 #include "numbers.h"
-
-/* Names and metadata are a stranger's: bytes that a terminal obeys, and ends
- * of lines that would begin others, are not shown. @text is UTF-8. */
-static char *
-make_printable (const char *text)
-{
-  GString *shown = g_string_new (NULL);
-
-  for (; *text; text = g_utf8_next_char (text)) {
-    gunichar c = g_utf8_get_char (text);
-    g_string_append_unichar (shown, g_unichar_iscntrl (c) ? '?' : c);
-  }
-  return g_string_free (shown, FALSE);
-}
+#include "output.h"
 
 static void
     G_GNUC_PRINTF (2, 3) print_line (const char *name, const char *format, ...)
@@ -32,7 +19,7 @@ static void
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
-  shown = make_printable (text);
+  shown = sae_output_printable (text);
   printf ("  %-14s%s\n", name, shown);
 }
 
@@ -243,8 +230,7 @@ print_folder (const json_t *facts)
 
   json_array_foreach (json_object_get (facts, "files"), i, file)
   {
-    g_autofree char *path = make_printable (get_text (file, "path"));
-    sae_inspect_print_text (path, file);
+    sae_inspect_print_text (get_text (file, "path"), file);
   }
 }
 
@@ -252,17 +238,18 @@ void
 sae_inspect_print_text (const char *path, const json_t *facts)
 {
   const char *kind = get_text (facts, "kind");
+  g_autofree char *shown = sae_output_printable (path);
 
   if (strcmp (kind, "folder") == 0) {
     print_folder (facts);
   } else if (strcmp (kind, "npy") == 0) {
-    printf ("%s\n", path);
+    printf ("%s\n", shown);
     print_npy (facts);
   } else if (strcmp (kind, "safetensors") == 0) {
-    printf ("%s\n", path);
+    printf ("%s\n", shown);
     print_tensors (facts);
   } else {
-    printf ("%s: a dictionary, %s\n", path, get_text (facts, "layout"));
+    printf ("%s: a dictionary, %s\n", shown, get_text (facts, "layout"));
     print_dictionary (facts);
   }
 }

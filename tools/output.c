@@ -2,7 +2,34 @@
 #include "output.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
+
+char *
+sae_output_printable (const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  GString *shown = g_string_new (NULL);
+
+  for (const char *at = valid; *at; at = g_utf8_next_char (at)) {
+    gunichar c = g_utf8_get_char (at);
+    g_string_append_unichar (shown, g_unichar_iscntrl (c) ? '?' : c);
+  }
+  return g_string_free (shown, FALSE);
+}
+
+void
+sae_output_complain (const char *program, const char *format, ...)
+{
+  g_autofree char *text = NULL, *shown = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  shown = sae_output_printable (text);
+  g_printerr ("%s: %s\n", program, shown);
+}
 
 gboolean
 sae_output_finish (const char *program)
@@ -12,7 +39,7 @@ sae_output_finish (const char *program)
   errno = 0;
   if (fflush (stdout) == 0 && !failed_before)
     return TRUE;
-  g_printerr ("%s: standard output: %s\n", program,
+  sae_output_complain (program, "standard output: %s",
       errno ? g_strerror (errno) : "not all could be written");
   return FALSE;
 }

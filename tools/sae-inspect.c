@@ -89,7 +89,7 @@ find_misuse (const Options *options)
 static int
 complain (const GError *error)
 {
-  g_printerr ("sae-inspect: %s\n", error->message);
+  sae_output_complain ("sae-inspect", "%s", error->message);
   return WRONG;
 }
 
@@ -106,7 +106,7 @@ static json_t *
 inspect (const char *path, gboolean verify, GError **error)
 {
   if (sae_inspect_find_layout (path))
-    return sae_inspect_dictionary (path, error);
+    return sae_inspect_dictionary (path, verify, error);
   if (g_file_test (path, G_FILE_TEST_IS_DIR))
     return sae_inspect_folder (path, verify, error);
   return sae_inspect_file (path, verify, error);
@@ -125,7 +125,8 @@ inspect_path (const Options *options, const char *path)
     json_object_set_new (facts, "path", json_string (name));
     print_json (facts);
   } else if (options->verify) {
-    printf ("%s: ok\n", path);
+    g_autofree char *shown = sae_output_printable (path);
+    printf ("%s: ok\n", shown);
   } else {
     sae_inspect_print_text (path, facts);
   }
@@ -187,7 +188,8 @@ run (const Options *options)
 static int
 misuse (const char *text)
 {
-  g_printerr ("sae-inspect: %s\nTry sae-inspect --help\n", text);
+  sae_output_complain ("sae-inspect", "%s", text);
+  g_printerr ("Try sae-inspect --help\n");
   return MISUSED;
 }
 

@@ -17,7 +17,7 @@ enum { DONE = 0, FAILED = 1, MISUSED = 2 };
 
 /* Where the plugin is installed, when GStreamer does not search there. */
 #define PLUGIN PLUGIN_DIR "/libgstsae.so"
-static gboolean is_plugin_far;
+static gboolean is_plugin_far, is_plugin_missing;
 
 static gboolean
 has_element (const char *name)
@@ -38,6 +38,7 @@ find_elements (GError **error)
   is_plugin_far = TRUE;
   if (plugin && has_element ("saetrainer"))
     return TRUE;
+  is_plugin_missing = TRUE;
   g_set_error (error, SAE_TOOL_ERROR, 0,
       "no element saetrainer: expected libgstsae.so in " PLUGIN_DIR
       " or in a folder of GST_PLUGIN_PATH");
@@ -51,7 +52,7 @@ print_command (const SaeCommand *command)
   g_autofree char *line = sae_command_to_shell_line (command, &error);
 
   if (!line) {
-    g_printerr ("sae-train: %s\n", error->message);
+    sae_output_complain ("sae-train", "%s", error->message);
     return FALSE;
   }
   if (is_plugin_far)
@@ -83,7 +84,7 @@ run_command (const SaeCommand *command, gboolean quiet, const char *stopping,
   g_autoptr (GstElement) pipeline = sae_command_build (command, &error);
 
   if (!pipeline) {
-    g_printerr ("sae-train: %s\n", error->message);
+    sae_output_complain ("sae-train", "%s", error->message);
     run->failed = TRUE;
     return FALSE;
   }
@@ -160,7 +161,7 @@ train (const SaeTrainOptions *options)
   is_saved = identify_saved (options->out) != before;
   if (run.failed) {
     if (is_saved)
-      g_printerr ("sae-train: what was trained until then is in %s\n",
+      sae_output_complain ("sae-train", "what was trained until then is in %s",
           options->out);
     return FAILED;
   }
@@ -169,8 +170,8 @@ train (const SaeTrainOptions *options)
     return run.signal ? 128 + run.signal : FAILED;
   }
   if (run.signal)
-    g_printerr ("sae-train: stopped early; what was trained is in %s\n",
-        options->out);
+    sae_output_complain ("sae-train",
+        "stopped early; what was trained is in %s", options->out);
   status = measure_and_report (options, &run);
   return status == DONE && run.signal ? 128 + run.signal : status;
 }
@@ -199,7 +200,10 @@ main (int argc, char **argv)
   setlocale (LC_NUMERIC, "C");
   options = sae_train_options_parse (&argc, &argv, find_elements, &error);
   if (!options) {
-    g_printerr ("sae-train: %s\nTry sae-train --help\n", error->message);
+    sae_output_complain ("sae-train", "%s", error->message);
+    if (is_plugin_missing)
+      return FAILED;
+    g_printerr ("Try sae-train --help\n");
     return MISUSED;
   }
   if (options->print_pipeline)

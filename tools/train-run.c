@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "numbers.h"
+#include "output.h"
 #include "train-pipeline.h"
 
 typedef struct {
@@ -44,10 +45,12 @@ print_report (Watch *watch, const char *kind, const GError *error,
     const char *debug)
 {
   const char *detail = strip_place (debug);
+  g_autofree char *shown = detail ? sae_output_printable (detail) : NULL;
 
   sae_progress_clear (watch->progress, TRUE);
-  g_printerr ("sae-train: %s%s%s%s\n", kind, error->message,
-      detail ? "\n  " : "", detail ? detail : "");
+  sae_output_complain ("sae-train", "%s%s", kind, error->message);
+  if (shown)
+    g_printerr ("  %s\n", shown);
 }
 
 /* The first error is the cause; those that follow come of it. Ctrl-C ends the
@@ -224,17 +227,6 @@ abandon (Watch *watch)
   g_main_loop_quit (watch->loop);
 }
 
-/* Keeps the handler when the sources of a run are gone: the signal would end
- * the program while it saves or says what it did. */
-static void
-outlive_hang_ups (void)
-{
-  static GSource *unattached;
-
-  if (!unattached)
-    unattached = g_unix_signal_source_new (SIGHUP);
-}
-
 /* A terminal that closes may send its signal twice, from the kernel and from
  * the shell: only the others say that somebody does not want to wait. */
 static gboolean
@@ -248,7 +240,6 @@ on_signal (Watch *watch, int number)
     _exit (128 + number);
   }
   watch->run->signal = number;
-  outlive_hang_ups ();
   g_printerr ("sae-train: stopping; %s\n", watch->stopping);
   if (has_begun (watch))
     gst_element_call_async (watch->trainer, end_stream, NULL, NULL);
@@ -299,6 +290,12 @@ stop (Watch *watch, GstBus *bus)
   gst_element_set_state (watch->pipeline, GST_STATE_NULL);
 }
 
+static gboolean
+ignore (gpointer data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
 /* nohup has its signal ignored, which stays so. */
 static gboolean
 is_ignored (int number)
@@ -329,8 +326,11 @@ play (Watch *watch, GstBus *bus)
     drain (watch, bus);
   g_source_remove (interrupt);
   g_source_remove (terminate);
+  /* Not removed: one that comes once more would end the program while it says
+   * what was trained. */
   if (hang_up)
-    g_source_remove (hang_up);
+    g_source_set_callback (g_main_context_find_source_by_id (NULL, hang_up),
+        ignore, NULL, NULL);
 }
 
 void

@@ -146,25 +146,22 @@ number_word (GHashTable *numbers, GPtrArray *words, const char *word)
   return words->len - 1;
 }
 
-/* [first row, word, word, …] a line. */
+/* [first row, word, word, …] a line, which may be as long as the text: each
+ * number by itself. */
 static void
 add_stretches (Page *page, GHashTable *numbers, GPtrArray *words)
 {
   for (gsize row = 0; row < page->n_shown;) {
-    json_t *stretch;
     if (!is_shown (page, row)) {
       row++;
       continue;
     }
-    stretch = json_array ();
-    json_array_append_new (stretch, json_integer ((json_int_t) row));
+    add_json (page, "[", json_integer ((json_int_t) row));
     for (; row < page->n_shown && is_shown (page, row); row++) {
       const char *token = sae_tokens_get_token (page->tokens, row);
-      json_array_append_new (stretch,
-          json_integer (number_word (numbers, words, token)));
+      add_json (page, ",", json_integer (number_word (numbers, words, token)));
     }
-    sae_text_add_json (&page->text, stretch, DIGITS, TRUE);
-    sae_text_add (&page->text, "\n", 1);
+    sae_text_add (&page->text, "]\n", 2);
   }
 }
 

@@ -295,21 +295,30 @@ sae_model_decode_dense (SaeModel *model, SaeWorkspace *workspace,
              error);
 }
 
-/* y = x + deltas where rows change */
+/* y = x + deltas where rows change; what was finite stays so, or is refused. */
 static GBytes *
 add_deltas (const float *x, gsize n_rows, gsize d, const float *deltas,
     const guint8 *changed, GError **error)
 {
-  float *y = sae_floats_new (n_rows, d, "y", error);
+  g_autofree float *y = sae_floats_new (n_rows, d, "y", error);
 
   if (!y)
     return NULL;
   if (n_rows > 0)
     memcpy (y, x, n_rows * d * sizeof *y);
-  for (gsize r = 0; r < n_rows; r++)
-    if (changed[r])
-      sae_kernels ()->add (y + r * d, deltas + r * d, d);
-  return g_bytes_new_take (y, n_rows * d * sizeof *y);
+  for (gsize r = 0; r < n_rows; r++) {
+    if (!changed[r])
+      continue;
+    sae_kernels ()->add (y + r * d, deltas + r * d, d);
+    if (!sae_kernels ()->all_finite (y + r * d, d)) {
+      g_set_error (error, SAE_ERROR, SAE_ERROR_NON_FINITE,
+          "steer: expected finite sums, the edits of row %" G_GSIZE_FORMAT
+          " come to an infinity",
+          r);
+      return NULL;
+    }
+  }
+  return g_bytes_new_take (g_steal_pointer (&y), n_rows * d * sizeof *y);
 }
 
 /**

@@ -4,7 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "../reliability/peak.h"
 #include "expect.h"
+#include "sae-tokens.h"
 #include "scratch.h"
 
 #define F 12
@@ -515,6 +517,33 @@ test_refused_tokens (void)
   expect_no_tokens ("a.json", "", SAE_ERROR_FORMAT);
 }
 
+/* Of rows that are shown, many of them side by side, only their text is kept:
+ * as an array of JSON each would take some 40 bytes. */
+static void
+test_page_memory (void)
+{
+  enum { PER_LATENT = 100, CONTEXT = 512, WIDTH = 2 * CONTEXT + 1 };
+  const guint n = F * PER_LATENT;
+  const gsize n_rows = (gsize) n * WIDTH;
+  g_autofree char *folder = g_dir_make_tmp ("sae-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "page.html", NULL);
+  g_autofree const char **words = g_new0 (const char *, n_rows + 1);
+  g_autoptr (SaeExamples) examples = make (PER_LATENT, CONTEXT, 0);
+  g_autoptr (SaeTokens) tokens = NULL;
+  g_autoptr (GError) error = NULL;
+  gsize before;
+
+  for (gsize i = 0; i < n_rows; i++)
+    words[i] = "a";
+  tokens = sae_tokens_new (words);
+  for (guint i = 0; i < n; i++)
+    add_one (examples, (guint64) i * WIDTH + CONTEXT, i % F, 1);
+  before = peak_read ();
+  g_assert_true (sae_examples_save_page (examples, tokens, NULL, path, &error));
+  g_assert_cmpuint (peak_read () - before, <, 24 * n_rows);
+  scratch_remove (folder);
+}
+
 static void
 test_save_fails (void)
 {
@@ -553,6 +582,12 @@ main (int argc, char **argv)
   ADD ("rows-refused", test_refused_rows);
   ADD ("tokens", test_tokens);
   ADD ("tokens-refused", test_refused_tokens);
+  /* Sanitizers keep what is freed. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  (void) test_page_memory;
+#else
+  ADD ("page-memory", test_page_memory);
+#endif
   ADD ("save-fails", test_save_fails);
   return g_test_run ();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Steering against its definition, written out plainly over dense latents. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -293,6 +294,25 @@ test_nonfinite (void)
   }
 }
 
+/* What overflows where it is added is refused as well. */
+static void
+test_sums (void)
+{
+  Noise noise = noise_new ();
+  g_autoptr (SaeModel) model = sample_model (&noise, &rules[0].config);
+  const float *w = sae_model_get_net (model)->W_dec + 3 * D;
+  g_autoptr (SaeEdits) edits = sae_edits_new_from_text ("3:+1e38", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) x = NULL;
+  float values[2 * D] = {0};
+
+  values[D] = w[0] < 0 ? -FLT_MAX : FLT_MAX;
+  x = g_bytes_new (values, sizeof values);
+  g_assert_null (sae_model_steer (model, x, edits, &error));
+  expect_error (&error, SAE_ERROR, SAE_ERROR_NON_FINITE,
+      "the edits of row 1 come to an infinity");
+}
+
 /* Rows that are not finite are refused by encoding as before. */
 static void
 test_leaves_the_workspace (void)
@@ -342,6 +362,7 @@ main (int argc, char **argv)
   g_test_add_func ("/steer/same-bits", test_same_bits);
   g_test_add_func ("/steer/refusals", test_refusals);
   g_test_add_func ("/steer/nonfinite", test_nonfinite);
+  g_test_add_func ("/steer/nonfinite-sums", test_sums);
   g_test_add_func ("/steer/leaves-the-workspace", test_leaves_the_workspace);
   g_test_add_func ("/steer/forward-rows", test_forward_rows);
   return g_test_run ();

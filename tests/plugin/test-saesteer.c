@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What saesteer makes of buffers, and of edits that change meanwhile. */
+#include <float.h>
 #include <gst/controller/gstdirectcontrolbinding.h>
 #include <gst/controller/gstinterpolationcontrolsource.h>
 #include <math.h>
@@ -241,6 +242,26 @@ test_gaps_pass (void)
   }
 }
 
+/* Nothing is read of a gap, so it need not be rows. */
+static void
+test_gaps_of_anything_pass (void)
+{
+  static const gchar *const caps[] = {
+      "other/tensors,format=(string)static,num_tensors=(int)1,"
+      "types=(string)float32,dimensions=(string)16:8,framerate=(fraction)0/1",
+      "other/tensors,format=(string)flexible,framerate=(fraction)0/1",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (caps); i++) {
+    g_auto (Stream) stream = steer_new ("3:=5");
+    GstBuffer *gap = stream_buffer ("xyz", 3);
+    GST_BUFFER_FLAG_SET (gap, GST_BUFFER_FLAG_GAP);
+    stream_send_caps (&stream, gst_caps_from_string (caps[i]));
+    expect_passed_on (&stream, gap);
+    stream_expect_no_error (&stream);
+  }
+}
+
 /* --- types ---------------------------------------------------------------- */
 
 /* Rows without the latent keep their bits, which float32 could not hold. */
@@ -430,6 +451,33 @@ test_overflow_passes (void)
   expect_passed_on (&stream, stream_buffer (x, 8 * D * sizeof *x));
   g_assert_cmpuint (get_nonfinite (&stream), ==, 8);
   g_string_free (text, TRUE);
+}
+
+/* An activation and a change may be finite, and their sum not. */
+static void
+test_sum_overflow_passes (void)
+{
+  g_auto (Stream) stream = steer_new ("3:+1e38");
+  g_autoptr (SaeModel) model = reference_model ();
+  g_autoptr (GBytes) W_dec = sae_model_get_W_dec (model);
+  const float *w = (const float *) g_bytes_get_data (W_dec, NULL) + 3 * D;
+  g_autofree float *x = stream_rows (7, 8, D);
+  g_autoptr (GBytes) got = NULL;
+  const float *y;
+  GstBuffer *out;
+
+  x[2 * D] = w[0] < 0 ? -FLT_MAX : FLT_MAX;
+  stream_send_dims (&stream, "float32", "16:8");
+  g_assert_cmpint (stream_push_floats (&stream, x, 8 * D), ==, GST_FLOW_OK);
+  out = stream_pull (&stream);
+  got = stream_memory (out, 0);
+  y = g_bytes_get_data (got, NULL);
+  for (guint r = 0; r < 8; r++)
+    g_assert_true (
+        (memcmp (y + r * D, x + r * D, D * sizeof *x) == 0) == (r == 2));
+  gst_buffer_unref (out);
+  g_assert_cmpuint (get_nonfinite (&stream), ==, 1);
+  stream_expect_no_error (&stream);
 }
 
 /* What float32 holds may be too large for float16. */
@@ -1051,6 +1099,7 @@ main (int argc, char **argv)
   ADD ("untouched/inactive-pass-buffers-on", test_inactive_pass_buffers_on);
   ADD ("untouched/inputs-are-not-written", test_inputs_are_not_written);
   ADD ("untouched/gaps-pass", test_gaps_pass);
+  ADD ("untouched/gaps-of-anything-pass", test_gaps_of_anything_pass);
   ADD ("types/float64", test_float64);
   ADD ("types/float16", test_float16);
   ADD ("types/flexible", test_flexible);
@@ -1058,6 +1107,7 @@ main (int argc, char **argv)
   ADD ("error/golden", test_golden_model);
   ADD ("nonfinite/pass", test_nonfinite_pass);
   ADD ("nonfinite/overflow-passes", test_overflow_passes);
+  ADD ("nonfinite/overflow-of-a-sum-passes", test_sum_overflow_passes);
   ADD ("nonfinite/overflow-of-float16-passes", test_half_overflow_passes);
   ADD ("latents/change", test_latents_change);
   ADD ("latents/bad-ones-warn", test_bad_latents_warn);

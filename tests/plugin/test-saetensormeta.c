@@ -152,13 +152,13 @@ test_all_tensors_or_one (void)
 }
 
 static guint
-count_caps (GstHarness *harness)
+count_events (GstHarness *harness, GstEventType type)
 {
   GstEvent *event;
   guint n = 0;
 
   while ((event = gst_harness_try_pull_event (harness))) {
-    n += GST_EVENT_TYPE (event) == GST_EVENT_CAPS;
+    n += GST_EVENT_TYPE (event) == type;
     gst_event_unref (event);
   }
   return n;
@@ -174,10 +174,10 @@ test_caps_change_with_the_dimensions_only (void)
   longer.bytes *= 2;
   for (guint i = 0; i < 3; i++)
     gst_harness_push (harness, make_frame (&hidden, 1));
-  g_assert_cmpuint (count_caps (harness), ==, 1);
+  g_assert_cmpuint (count_events (harness, GST_EVENT_CAPS), ==, 1);
   for (guint i = 0; i < 3; i++)
     gst_harness_push (harness, make_frame (&longer, 1));
-  g_assert_cmpuint (count_caps (harness), ==, 1);
+  g_assert_cmpuint (count_events (harness, GST_EVENT_CAPS), ==, 1);
   assert_caps (harness, "dimensions", "4:6:2");
   gst_harness_teardown (harness);
 }
@@ -185,14 +185,7 @@ test_caps_change_with_the_dimensions_only (void)
 static gboolean
 has_gap (GstHarness *harness)
 {
-  GstEvent *event;
-  gboolean found = FALSE;
-
-  while ((event = gst_harness_try_pull_event (harness))) {
-    found = found || GST_EVENT_TYPE (event) == GST_EVENT_GAP;
-    gst_event_unref (event);
-  }
-  return found;
+  return count_events (harness, GST_EVENT_GAP) > 0;
 }
 
 static void
@@ -216,6 +209,58 @@ test_frames_without_rows_are_gaps (void)
   gst_harness_push (harness, make_frame (&none, 1));
   g_assert_true (has_gap (harness));
   g_assert_cmpuint (gst_harness_buffers_in_queue (harness), ==, 0);
+  gst_harness_teardown (harness);
+}
+
+/* A detection network that found nothing: boxes [0, 2], or scores [0]. */
+static void
+test_any_tensor_without_rows_makes_a_gap (void)
+{
+  GstHarness *harness = play ("saetensormeta", VIDEO);
+
+  for (guint i = 0; i < 4; i++) {
+    Tensor tensors[] = {pair[0], pair[1]};
+
+    gst_harness_push (harness, make_frame (pair, 2));
+    gst_buffer_unref (gst_harness_pull (harness));
+    tensors[i % 2].dims[0] = 0;
+    tensors[i % 2].bytes = i < 2 ? 0 : -1;
+    g_assert_cmpint (gst_harness_push (harness, make_frame (tensors, 2)), ==,
+        GST_FLOW_OK);
+    g_assert_true (has_gap (harness));
+    g_assert_cmpuint (gst_harness_buffers_in_queue (harness), ==, 0);
+  }
+  gst_harness_teardown (harness);
+}
+
+static void
+test_of_events_that_wait_the_latest_is_kept (void)
+{
+  GstHarness *harness = play ("saetensormeta", VIDEO);
+  g_autoptr (GstEvent) segment = NULL, tag = NULL;
+  GstTagList *tags;
+  gchar *title;
+
+  for (guint i = 0; i < 1000; i++) {
+    g_autofree gchar *text = g_strdup_printf ("%u", i);
+    tags = gst_tag_list_new (GST_TAG_TITLE, text, NULL);
+    gst_tag_list_set_scope (tags,
+        i % 2 ? GST_TAG_SCOPE_STREAM : GST_TAG_SCOPE_GLOBAL);
+    gst_harness_push_event (harness, gst_event_new_tag (tags));
+  }
+  gst_harness_push (harness, make_frame (&hidden, 1));
+  g_assert_cmpuint (count_events (harness, GST_EVENT_TAG), ==, 2);
+  segment = gst_pad_get_sticky_event (harness->sinkpad, GST_EVENT_SEGMENT, 0);
+  g_assert_nonnull (segment);
+  for (guint i = 0; i < 2; i++) {
+    tag = gst_pad_get_sticky_event (harness->sinkpad, GST_EVENT_TAG, i);
+    gst_event_parse_tag (tag, &tags);
+    g_assert_true (gst_tag_list_get_string (tags, GST_TAG_TITLE, &title));
+    g_assert_cmpstr (title, ==,
+        gst_tag_list_get_scope (tags) == GST_TAG_SCOPE_STREAM ? "999" : "998");
+    g_free (title);
+    gst_clear_event (&tag);
+  }
   gst_harness_teardown (harness);
 }
 
@@ -495,6 +540,10 @@ main (int argc, char **argv)
   ADD ("caps-change-with-the-dimensions-only",
       test_caps_change_with_the_dimensions_only);
   ADD ("frames-without-rows-are-gaps", test_frames_without_rows_are_gaps);
+  ADD ("any-tensor-without-rows-makes-a-gap",
+      test_any_tensor_without_rows_makes_a_gap);
+  ADD ("of-events-that-wait-the-latest-is-kept",
+      test_of_events_that_wait_the_latest_is_kept);
   ADD ("what-is-wrong-is-said", test_what_is_wrong_is_said);
   ADD ("products-that-overflow-are-refused",
       test_products_that_overflow_are_refused);

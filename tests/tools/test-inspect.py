@@ -176,6 +176,17 @@ def _():
             assert "?[31mred??2J?fake = line" in out, out
             assert all(c.isprintable() for c in out.replace("\n", "")), out
         assert facts("out")["metadata"][evil] == evil
+        name = evil.replace("\n", "\x9d") + ".npy"
+        os.mkdir("arrays")
+        np.save(name, np.ones((3, 2), np.float32))
+        pathlib.Path("arrays", name).write_bytes(b"no array")
+        shown = "?[31mred??2J?fake = line.npy"
+        for done in run(name), run("--verify", name):
+            assert shown in done.out and done.out.replace("\n", "").isprintable(), done.out
+        for status, arguments in (1, ["arrays"]), (1, [f"arrays/{name}"]), (2, [f"--{evil}"]):
+            err = run(*arguments, status=status).err
+            assert "?[31mred??2J?fake = line" in err, err
+            assert err.replace("\n", "").isprintable(), err
 
 
 @tap.test("/tools/inspect/dead-latents-by-the-statistics")
@@ -290,6 +301,71 @@ def _():
         config["unheard_of"] = 1
         pathlib.Path("out/cfg.json").write_text(json.dumps(config))
         refused("--verify", "out", parts=["unheard_of"])
+
+
+def write_typed(path, dtype, shape, data):
+    """One tensor of a type that numpy need not have."""
+    header = {"w": {"dtype": dtype, "shape": shape, "data_offsets": [0, len(data)]}}
+    text = json.dumps(header).encode()
+    pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+@tap.test("/tools/inspect/verify-reads-types-and-shapes-that-nothing-else-does")
+def _():
+    finite = {
+        "F8_E5M2": "00 7b fb 01", "F8_E4M3": "00 7e fe 80", "F8_E8M0": "00 7f 80 fe",
+        "F8_E5M2FNUZ": "00 7f ff 81", "F8_E4M3FNUZ": "00 7f ff 81",
+        "C64": "ffff7f7f ffff7fff", "F16": "ff7b ff83", "BF16": "7f7f 7f80",
+        "F32": "ffff7f7f ffff7fff", "F64": "000000e0ffffef47", "I64": "ff" * 8, "F4": "ff77",
+    }
+    bad = {
+        "F8_E5M2": "7c fc 7d ff", "F8_E4M3": "7f ff", "F8_E8M0": "ff",
+        "F8_E5M2FNUZ": "80", "F8_E4M3FNUZ": "80", "C64": "0000803f0000c07f",
+        "F16": "007c 01fc", "BF16": "80ff", "F32": "000080ff 0100807f",
+        "F64": "000000000000f07f 010000000000f0ff",
+    }
+    bits = {"C64": 64, "F4": 4}
+    with launch.folder():
+        for dtype, text in finite.items():
+            data = bytes.fromhex(text)
+            size = bits.get(dtype, int(re.search(r"\d+", dtype)[0]))
+            n = len(data) * 8 // size
+            for shape in [n], [1] * 8 + [n]:
+                write_typed("t.safetensors", dtype, shape, data)
+                run("--verify", "t.safetensors")
+                for number in bad.get(dtype, "").split():
+                    last = data[: len(data) - size // 8] + bytes.fromhex(number)
+                    write_typed("t.safetensors", dtype, shape, last)
+                    place = 2 * n - 1 if dtype == "C64" else n - 1
+                    parts = ["t.safetensors", "'w'", f"element {place} is NaN or an infinity"]
+                    refused("--verify", "t.safetensors", parts=parts)
+        for large in np.array([[1e300, 1]]), np.array([[-3.5e38, 1]]):
+            np.save("a.npy", large)
+            done = refused("--verify", "a.npy", parts=[f"element 0 is {large[0, 0]:g}, "])
+            assert "NaN" not in done.err, done.err
+
+
+@tap.test("/tools/inspect/verify-reads-all-of-both-files-of-statistics")
+def _():
+    with launch.folder():
+        train()
+        stats, sparsity = "out/latent_stats.safetensors", "out/sparsity.safetensors"
+        whole = pathlib.Path(sparsity).read_bytes()
+        for size in 0, 100, len(whole) - 1:
+            pathlib.Path(sparsity).write_bytes(whole[:size])
+            refused("--verify", "out", parts=[sparsity])
+        write_safetensors(sparsity, {"sparsity": np.full(96, np.nan, np.float32)})
+        refused("--verify", "out", parts=[sparsity, "NaN"])
+        pathlib.Path(sparsity).write_bytes(whole)
+        whole = pathlib.Path(stats).read_bytes()
+        tensors = read_safetensors(stats)
+        for name, value in [(name, np.nan) for name in tensors] + [("fired_fraction", 7)]:
+            wrong = {key: tensor.copy() for key, tensor in tensors.items()}
+            wrong[name][3] = value
+            write_safetensors(stats, wrong, {"rows": "3000"})
+            refused("--verify", "out", parts=[stats, name])
+        pathlib.Path(stats).write_bytes(whole)
+        assert run("--verify", "out").out == "out: ok\n"
 
 
 @tap.test("/tools/inspect/statistics-of-another-dictionary-are-wrong")
