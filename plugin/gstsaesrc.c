@@ -611,6 +611,14 @@ resolve_limit (const GstSaeRowUnits *units, gint64 n_rows, GstFormat from,
   return gst_sae_row_units_convert (units, from, value, to, limit);
 }
 
+static gboolean
+is_backward (GstSeekType start_type, gint64 start, GstSeekType stop_type,
+    gint64 stop)
+{
+  return stop_type == GST_SEEK_TYPE_SET && stop >= 0 &&
+         start_type == GST_SEEK_TYPE_SET && stop < start;
+}
+
 /* The same seek in the unit of the stream and counted from the beginning, or
  * NULL when it cannot be done: the base class flushes before it looks. */
 static GstEvent *
@@ -637,7 +645,8 @@ resolve_seek (GstSaeSrc *self, GstEvent *event)
   if (rate <= 0.0)
     return NULL;
   if (units.row_size == 0) /* it waits for the files to be opened */
-    return start_type == GST_SEEK_TYPE_END || stop_type == GST_SEEK_TYPE_END
+    return start_type == GST_SEEK_TYPE_END || stop_type == GST_SEEK_TYPE_END ||
+                   is_backward (start_type, from_start, stop_type, from_stop)
                ? NULL
                : gst_event_ref (event);
   if (!resolve_limit (&units, n_rows, from, to, &start_type, from_start,

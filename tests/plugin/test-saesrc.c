@@ -483,6 +483,8 @@ test_early_seek (Scratch *scratch, gconstpointer data)
       GST_SEEK_FLAG_FLUSH, 7));
   g_assert_false (gst_element_seek (running.src, 1.0, GST_FORMAT_DEFAULT,
       GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_END, -6, GST_SEEK_TYPE_NONE, -1));
+  g_assert_false (gst_element_seek (running.src, 1.0, GST_FORMAT_DEFAULT,
+      GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 9, GST_SEEK_TYPE_SET, 5));
   gst_element_set_state (running.pipeline, GST_STATE_PLAYING);
   taken = rows_collect (running.pipeline, ROW, &error);
   g_assert_no_error (error);
