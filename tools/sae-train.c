@@ -115,14 +115,15 @@ check_held_out (const SaeTrainOptions *options)
     return TRUE;
   got = sae_width_of_held_out (options, &error);
   if (error) {
-    g_printerr ("sae-train: %s\n", error->message);
+    sae_output_complain ("sae-train", "%s", error->message);
     return FALSE;
   }
   expected = sae_width_of_activations (options);
   if (expected == 0 || got == expected)
     return TRUE;
-  g_printerr ("sae-train: %s: expected rows of %" G_GUINT64_FORMAT
-              " numbers, as in %s, got %" G_GUINT64_FORMAT "\n",
+  sae_output_complain ("sae-train",
+      "%s: expected rows of %" G_GUINT64_FORMAT
+      " numbers, as in %s, got %" G_GUINT64_FORMAT,
       options->held_out, expected, options->activations[0], got);
   return FALSE;
 }

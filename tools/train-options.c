@@ -146,7 +146,7 @@ add_others (GOptionGroup *group, SaeTrainOptions *options, Words *words)
 {
   const GOptionEntry first[] = {
       {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options->out,
-          "Folder for the dictionary, replaced whole", "FOLDER"},
+          "Folder for the dictionary; an older one is replaced", "FOLDER"},
       {"held-out", 'H', 0, G_OPTION_ARG_FILENAME, &options->held_out,
           "Measure the dictionary on these rows in the end", "FILE"},
       {NULL},

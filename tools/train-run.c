@@ -53,20 +53,29 @@ print_report (Watch *watch, const char *kind, const GError *error,
     g_printerr ("  %s\n", shown);
 }
 
-/* The first error is the cause; those that follow come of it. Ctrl-C ends the
- * program at the other end of a pipe as well, so that the array is cut short:
- * once it ends early, only the trainer has anything to say. */
+/* Ctrl-C ends the program at the other end of a pipe as well, so that the array
+ * is cut short: once it ends early, only the trainer has anything to say, and
+ * not that a replay should have gone on. */
+static gboolean
+comes_of_signal (Watch *watch, GstMessage *message, const GError *error)
+{
+  return watch->run->signal &&
+         (GST_MESSAGE_SRC (message) != GST_OBJECT (watch->trainer) ||
+             g_error_matches (error, GST_LIBRARY_ERROR,
+                 GST_LIBRARY_ERROR_SETTINGS));
+}
+
+/* The first error is the cause; those that follow come of it. */
 static void
 take_error (Watch *watch, GstMessage *message)
 {
-  if (watch->run->failed ||
-      (watch->run->signal &&
-          GST_MESSAGE_SRC (message) != GST_OBJECT (watch->trainer)))
-    return;
   g_autoptr (GError) error = NULL;
   g_autofree char *debug = NULL;
-  watch->run->failed = TRUE;
+
   gst_message_parse_error (message, &error, &debug);
+  if (watch->run->failed || comes_of_signal (watch, message, error))
+    return;
+  watch->run->failed = TRUE;
   print_report (watch, "", error, debug);
 }
 

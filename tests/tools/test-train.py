@@ -496,6 +496,27 @@ def _():
         assert weights("whole") == weights("resumed")
 
 
+@tap.test("/tools/train/ctrl-c-while-a-replay-brings-what-is-known")
+def _():
+    with launch.folder():
+        launch.save_activations()
+        run("train.npy", "-o", "out", *SMALL, "-c", "run.ckpt")
+        before = weights(), pathlib.Path("run.ckpt").read_bytes()
+        process = subprocess.Popen(
+            [program, "-", "-o", "out", *SMALL, "-c", "run.ckpt", "--resume"],
+            stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        )
+        process.stdin.write(pathlib.Path("train.npy").read_bytes()[:100_000])
+        process.stdin.flush()
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        err = process.stderr.read().decode()
+        assert process.wait(launch.PATIENCE) == 130, err
+        assert "nothing was written" in err and "resume=replay" not in err, err
+        assert before == (weights(), pathlib.Path("run.ckpt").read_bytes())
+        process.stdin.close()
+
+
 @tap.test("/tools/train/another-layout")
 def _():
     with launch.folder():
