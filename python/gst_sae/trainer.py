@@ -123,7 +123,7 @@ class Trainer:
                 raise TypeError(f"saetrainer has no property {name}{hint}")
             if value is not None:
                 self._set_one(name, value)
-        self.location = options["location"]
+        self.location = os.path.abspath(options["location"])
 
     def _set_one(self, name, value):
         pspec = self.element.find_property(name)

@@ -94,6 +94,18 @@ def _():
         assert trainer.last_stats["final"] and trainer.last_stats["total"]["rows"] == 4000
 
 
+@tap.test("/gst_sae/trainer/its-place-is-where-it-began")
+def _():
+    with launch.folder():
+        os.mkdir("elsewhere")
+        with gst_sae.Trainer(16, location="out", **SMALL) as trainer:
+            os.chdir("elsewhere")
+            trainer.push(rows())
+        assert trainer.dictionary.d_sae == 64
+        os.chdir("..")
+        assert os.path.exists("out/cfg.json")
+
+
 @tap.test("/gst_sae/trainer/takes-any-float-shape-and-stride")
 def _():
     x = rows(4000).astype(np.float16)
