@@ -141,7 +141,7 @@ gst_sae_claim_absolute (const gchar *path)
 {
   g_autofree gchar *here = NULL;
 
-  if (!path || g_path_is_absolute (path))
+  if (!path || !*path || g_path_is_absolute (path))
     return g_strdup (path);
   here = g_get_current_dir ();
   return g_build_filename (here, path, NULL);

@@ -27,8 +27,8 @@ gboolean gst_sae_claim_take (GstElement *owner, const gchar *property,
 gchar *
 gst_sae_claim_find (GstElement *owner, const gchar *path, GstSaeClaimKind kind);
 
-/* @path as it is now, wherever the working directory goes. (transfer full)
- * (nullable): NULL for NULL */
+/* @path as it is now, wherever the working directory goes; "" is none and stays
+ * so. (transfer full) (nullable): NULL for NULL */
 gchar *gst_sae_claim_absolute (const gchar *path);
 
 /* Gives back all that @owner has claimed. Any thread. */

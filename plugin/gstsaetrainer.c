@@ -252,16 +252,29 @@ end_buffer (GstSaeTrainer *self, GstBuffer *buffer)
   gst_sae_trainer_post_stats_when_due (self);
 }
 
+/* Rows that a replay still has to bring, of how many. */
+static guint64
+rows_to_replay (GstSaeTrainer *self, guint64 *received)
+{
+  guint64 to_drop = sae_trainer_get_rows_to_drop (self->trainer);
+
+  *received = sae_trainer_get_received (self->trainer);
+  g_mutex_lock (&self->run_lock);
+  if (self->resume_from && self->resume_how == SAE_RESUME_REPLAY) /* no row */
+    to_drop = *received = sae_checkpoint_get_rows (self->resume_from);
+  g_mutex_unlock (&self->run_lock);
+  return to_drop;
+}
+
 /* A replay that brought fewer rows than the run has had was of another stream,
  * and what the run has is left as it is. */
 static gboolean
 check_replayed (GstSaeTrainer *self)
 {
-  guint64 to_drop = sae_trainer_get_rows_to_drop (self->trainer);
-  guint64 received = sae_trainer_get_received (self->trainer);
+  guint64 received, to_drop = rows_to_replay (self, &received);
   GError *error;
 
-  if (to_drop == 0)
+  if (to_drop == 0 || self->failed)
     return TRUE;
   error = g_error_new (SAE_ERROR, SAE_ERROR_SIZE,
       "resume=replay: expected the %" G_GUINT64_FORMAT " rows of %s and more, "

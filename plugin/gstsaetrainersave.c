@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstsaetrainerparts.h"
 
+#include <errno.h>
 #include <string.h>
+
+#include <glib/gstdio.h>
 
 #include "gstsaeclaim.h"
 #include "layouts.h"
@@ -10,8 +13,7 @@
 #define DEFAULT_LAYOUT GST_SAE_TRAINER_DEFAULT_LAYOUT
 /* What may do where that does not. */
 #define OTHER_LAYOUT "sparsify"
-/* Behind location, where that cannot be written to in the end. */
-#define ASIDE "-saved"
+#define MAX_ASIDE 100
 
 static gchar *
 dup_layout (GstSaeTrainer *self)
@@ -128,6 +130,29 @@ save (GstSaeTrainer *self, GError **error)
   return FALSE;
 }
 
+/* A path behind @location where nothing is; NULL when there is none. (transfer
+ * full) */
+static gchar *
+find_aside (GstSaeTrainer *self, const gchar *location)
+{
+  g_autofree gchar *trimmed = g_strdup (location);
+  gsize length = strlen (trimmed);
+
+  while (length > 1 && trimmed[length - 1] == '/')
+    trimmed[--length] = '\0';
+  for (guint i = 1; i < MAX_ASIDE; i++) {
+    g_autofree gchar *path = i == 1
+                                 ? g_strdup_printf ("%s-saved", trimmed)
+                                 : g_strdup_printf ("%s-saved-%u", trimmed, i);
+    g_autofree gchar *holder =
+        gst_sae_claim_find (GST_ELEMENT (self), path, GST_SAE_CLAIM_FOLDER);
+    GStatBuf info;
+    if (!holder && g_lstat (path, &info) != 0 && errno == ENOENT)
+      return g_steal_pointer (&path);
+  }
+  return NULL;
+}
+
 /* Beside a place that cannot be written to any more, such as one that has come
  * to hold something else, the dictionary is not lost. What fails once, as a
  * disk does, may work when the element stops. */
@@ -137,16 +162,12 @@ save_aside (GstSaeTrainer *self, GError **error)
   g_autofree gchar *location =
       gst_sae_trainer_dup_string (self, &self->used.location);
   g_autofree gchar *layout = dup_layout (self);
-  g_autofree gchar *aside = NULL, *holder = NULL;
-  gsize length = location ? strlen (location) : 0;
+  g_autofree gchar *aside = NULL;
 
   if (!location || sae_layouts_probe_save (layout, location, NULL))
     return;
-  while (length > 1 && location[length - 1] == '/')
-    location[--length] = '\0';
-  aside = g_strconcat (location, ASIDE, NULL);
-  holder = gst_sae_claim_find (GST_ELEMENT (self), aside, GST_SAE_CLAIM_FOLDER);
-  if (!holder && gst_sae_trainer_save_to (self, aside, NULL))
+  aside = find_aside (self, location);
+  if (aside && gst_sae_trainer_save_to (self, aside, NULL))
     g_prefix_error (error, "the dictionary is in %s instead: ", aside);
 }
 

@@ -170,12 +170,14 @@ test_no_file_starts_anew (Training *training, gconstpointer data)
 }
 
 /* A stream that ends before the run is where it was is another one: nothing
- * that the run has is replaced, whether it is said or the element is just
- * stopped. */
+ * that the run has is replaced, whether it is said, with no row at all too, or
+ * the element is just stopped, or it has failed before. */
 static void
 test_replay_of_a_shorter_stream (Training *training, gconstpointer data)
 {
-  for (guint i = 0; i < 2; i++) {
+  enum { ENDS, HAS_NO_ROWS, IS_STOPPED, FAILS };
+
+  for (guint how = ENDS; how <= FAILS; how++) {
     g_autoptr (GBytes) weights = NULL, checkpoint = NULL, after = NULL;
     g_autoptr (GBytes) checkpoint_after = NULL;
     {
@@ -189,13 +191,20 @@ test_replay_of_a_shorter_stream (Training *training, gconstpointer data)
     {
       g_auto (Stream) stream = checkpointed (training, 0, SAE_RESUME_REPLAY, 0);
       g_object_set (stream.element, "average", (gint64) 0, NULL);
-      push (&stream, 0, 100, 20);
-      if (i == 0) {
+      if (how != HAS_NO_ROWS)
+        push (&stream, 0, 100, 20);
+      if (how == FAILS)
+        g_assert_cmpint (stream_push (&stream, stream_buffer (training, 7)), ==,
+            GST_FLOW_ERROR);
+      if (how != IS_STOPPED)
         gst_harness_push_event (stream.harness, gst_event_new_eos ());
+      if (how == FAILS)
+        stream_expect_error (&stream, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+            "7", NULL);
+      else if (how != IS_STOPPED)
         stream_expect_error (&stream, GST_LIBRARY_ERROR,
             GST_LIBRARY_ERROR_SETTINGS, "expected the 203 rows of",
-            "ended after 100", NULL);
-      }
+            how == ENDS ? "ended after 100" : "ended after 0", NULL);
       gst_element_set_state (stream.element, GST_STATE_NULL);
       stream_expect_no_error (&stream);
     }

@@ -148,6 +148,7 @@ test_probes_at_start (Training *training, gconstpointer data)
       g_build_filename (training->got, "thesis.tex", NULL);
 
   g_assert_true (g_file_set_contents (file, "", 0, NULL));
+  expect_no_start ("", "expected a path");
   expect_no_start (file, file);
   expect_no_start (inside, file);
   g_assert_cmpint (g_mkdir (training->got, 0700), ==, 0);
@@ -166,8 +167,11 @@ test_final_save_fails (Training *training, gconstpointer data)
   g_autoptr (SaeTrainer) reference = training_reference ();
   g_autofree gchar *others =
       g_build_filename (training->got, "thesis.tex", NULL);
-  g_autofree gchar *aside = g_strconcat (training->got, "-saved", NULL);
+  g_autofree gchar *taken = g_strconcat (training->got, "-saved", NULL);
+  g_autofree gchar *aside = g_strconcat (training->got, "-saved-2", NULL);
   GstEvent *eos;
+
+  g_assert_cmpint (g_mkdir (taken, 0700), ==, 0); /* by somebody else */
 
   push_reference (reference, 1, 20);
   training_finish (training, reference);
@@ -189,6 +193,7 @@ test_final_save_fails (Training *training, gconstpointer data)
   g_free (g_steal_pointer (&training->got));
   training->got = g_steal_pointer (&aside);
   training_expect_same_files (training);
+  g_assert_cmpint (g_rmdir (taken), ==, 0);
 }
 
 /* A run writes where it was told to when it started, as a path was then. */
