@@ -1,11 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """numpy's and torch's arrays, of any floating type and on any device."""
 
+import operator
 import sys
 
 import numpy as np
 
 from ._library import GLib
+
+
+def whole(name, value, least):
+    """value as an int: mistakes of a caller are told at once."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name}: expected at least {least}, got {number}")
+    return number
 
 
 def is_torch(x):

@@ -47,8 +47,11 @@ class Dictionary:
                      pre_bias=False):
         """W_enc and W_dec [d_sae, d]: row i reads and writes latent i. With k
         the rule is top-k, with a threshold [d_sae] jump-relu, else relu."""
+        k = 0 if k is None else _arrays.whole("k", k, 0)
+        if k and threshold is not None:
+            raise ValueError("expected k or a threshold, got both")
         arrays = [np.atleast_1d(_arrays.to_float32(a)) for a in (W_enc, b_enc, W_dec, b_dec)]
-        config = Sae.Config.new(arrays[0].shape[-1], len(arrays[0]), k or 0)
+        config = Sae.Config.new(arrays[0].shape[-1], len(arrays[0]), k)
         config.d_out = arrays[2].shape[-1]
         config.sparsity = Sae.Sparsity.TOP_K if k else Sae.Sparsity.L1
         config.pre_bias = pre_bias
@@ -173,6 +176,9 @@ class Dictionary:
 
     def decode(self, indices, values):
         """Reconstruction [..., d_out] of what encode() gives, in any order."""
+        indices, values = (
+            a if _arrays.is_torch(a) else np.asarray(a) for a in (indices, values)
+        )
         width = values.shape[-1]
         if tuple(indices.shape) != tuple(values.shape):
             raise ValueError(
@@ -195,6 +201,7 @@ class Dictionary:
 
     def decode_dense(self, latents):
         """Reconstruction [..., d_out] of latents [..., d_sae]."""
+        latents = latents if _arrays.is_torch(latents) else np.asarray(latents)
         rows = _arrays.to_float32(_arrays.as_rows(latents, self.d_sae))
         sparse = call(Sae.Latents.new_from_dense, self.d_sae, _arrays.to_bytes(rows))
         return self._decode(sparse, latents)

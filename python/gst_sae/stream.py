@@ -11,7 +11,6 @@ from . import _arrays, _memory
 from ._library import Error, Gst, GstApp, message_of
 
 
-
 def _caps(widths):
     return Gst.Caps.from_string(
         f"other/tensors,format=(string)static,num_tensors=(int){len(widths)},"
@@ -180,7 +179,10 @@ class Source:
     """
 
     def __init__(self, element, width, max_bytes=1 << 24, bus=None, target_width=0):
-        self.element, self.width, self.max_bytes = element, width, max_bytes
+        self.element, self.width = element, _arrays.whole("width", width, 1)
+        self.max_bytes = _arrays.whole("max_bytes", max_bytes, 0)
+        #: Buffers that were pushed.
+        self.n_pushed = 0
         self.target_width, self._bus, self.ended = target_width, bus, False
         element.set_property("caps", _caps([width] + [target_width] * (target_width > 0)))
         element.set_property("format", Gst.Format.TIME)
@@ -217,6 +219,13 @@ class Source:
         if flow != Gst.FlowReturn.OK:
             self._look()
             raise Error(f"the pipeline takes no more rows: {flow.value_nick}")
+        self.n_pushed += 1
+
+    def wait_for(self, sink):
+        """Until what was pushed before has come as far as sink."""
+        n = self.n_pushed
+        while sink.get_property("stats").get_value("rendered") < n:
+            self._look(_POLL)
 
     def _look(self, wait=0):
         if self._bus:
@@ -265,6 +274,8 @@ class Stream:
     """
 
     def __init__(self, description, width=None, max_buffers=4):
+        if width is not None:
+            width = _arrays.whole("width", width, 1)
         begin = "appsrc name=gst_sae_source ! " if width else ""
         end = f" ! appsink name=gst_sae_sink sync=false max-buffers={max_buffers}"
         try:

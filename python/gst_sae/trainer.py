@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Training on what a program has in its hands, in a thread of its own."""
 
+import contextlib
 import difflib
 import numbers
 import os
@@ -8,6 +9,7 @@ import shutil
 import tempfile
 import warnings
 
+from . import _arrays
 from ._library import Error, Gst, make_element, message_of
 from .dictionary import Dictionary
 from .stream import Source, _Bus
@@ -87,7 +89,8 @@ class Trainer:
     """
 
     def __init__(self, d_in, *, max_bytes=1 << 24, on_stats=None, **options):
-        self.d_in, self.on_stats = d_in, on_stats
+        self.d_in, self.on_stats = _arrays.whole("d_in", d_in, 1), on_stats
+        max_bytes = _arrays.whole("max_bytes", max_bytes, 0)
         #: Where it is not None, hooks leave out rows where it is 0: padding.
         self.mask = None
         #: The last sae-stats message, as a dict; None before the first.
@@ -97,15 +100,15 @@ class Trainer:
         self.element = make_element("saetrainer")
         self._set(options)
         self.pipeline = Gst.Pipeline.new(None)
-        source, sink = make_element("appsrc"), make_element("fakesink")
-        for element in source, self.element, sink:
+        source, self._sink = make_element("appsrc"), make_element("fakesink")
+        for element in source, self.element, self._sink:
             self.pipeline.add(element)
         source.link(self.element)
-        self.element.link(sink)
+        self.element.link(self._sink)
         self._bus = _Bus(self.pipeline, self._take_message)
-        d_out = options.get("output_size") or d_in
+        d_out = options.get("output_size") or self.d_in
         self._source = Source(
-            source, d_in, max_bytes, self._bus, d_out if "output_size" in options else 0
+            source, self.d_in, max_bytes, self._bus, d_out if "output_size" in options else 0
         )
         self._start()
 
@@ -209,22 +212,37 @@ class Trainer:
     # --- the end ---
 
     def save(self, path):
-        """The dictionary as it is, in the middle of the run."""
+        """The dictionary as it is, in the middle of the run, once all that was
+        pushed before has been taken."""
         self._check_process()
-        if not self.element.emit("save", os.fspath(path)):
+        if self.pipeline is not None:
+            self._source.wait_for(self._sink)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            saved = self.element.emit("save", os.fspath(path))
             self._bus.look()
-            raise Error(f"{path}: could not be written")
+        if not saved:
+            reason = "; ".join(str(warning.message) for warning in told)
+            raise Error(f"{path}: could not be written: {reason}")
+        for warning in told:
+            warnings.warn(warning.message, stacklevel=2)
+
+    def _end(self):
+        """Waits until the last row is trained on and all is saved."""
+        self._remove_hooks()
+        self._source.end()
+        while not self._bus.ended:
+            self._bus.look(100 * Gst.MSECOND)
 
     def finish(self):
         """Trains on what is left, saves, and gives the Dictionary."""
         if self.pipeline is not None:
             self._check_process()
-            self._remove_hooks()
-            self._source.end()
             try:
-                while not self._bus.ended:
-                    self._bus.look(100 * Gst.MSECOND)
+                self._end()
                 self._check_trained()
+                if self.element.get_property("steps") == 0:  # it has measured
+                    self.location = self.element.get_property("init-location")
             finally:
                 self._stop()
         return self.dictionary
@@ -245,6 +263,8 @@ class Trainer:
         if self._dictionary is None:
             if self.pipeline is not None:
                 raise Error("the training has not ended: finish() ends it")
+            if self.location is None:  # frozen, and from no dictionary
+                return None
             self._dictionary = Dictionary.load(self.location)
             self._remove_temporary()
         return self._dictionary
@@ -280,8 +300,19 @@ class Trainer:
                 self._remove_temporary()
                 raise
         else:
-            self._stop()
-            self._remove_temporary()
+            try:
+                if not isinstance(error, Error) and self.pipeline is not None:
+                    self._end_quietly()
+            finally:
+                self._stop()
+                self._remove_temporary()
+
+    def _end_quietly(self):
+        """What ended the block is told, and nothing that comes after it."""
+        self.on_stats = None
+        if os.getpid() == self._process:
+            with contextlib.suppress(Error):
+                self._end()
 
     def __del__(self):
         if getattr(self, "pipeline", None) is not None:

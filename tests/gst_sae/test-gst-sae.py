@@ -320,10 +320,49 @@ def _():
             with gst_sae.Trainer(16, location="out", **SMALL) as trainer:
                 for _ in range(20):
                     trainer.push(rows())
-                while not trainer.element.props.steps:
-                    pass
                 raise KeyboardInterrupt
         assert gst_sae.Dictionary.load("out").d_sae == 64
+        assert trainer.stats["rows"] == 20 * len(rows()), trainer.stats
+
+
+@tap.test("/gst_sae/trainer/measures-where-it-is-frozen")
+def _():
+    with launch.folder():
+        trained().dictionary.save("out")
+        with gst_sae.Trainer(16, init_location="out", frozen=True) as trainer:
+            trainer.push(rows())
+        assert trainer.stats["rows"] == len(rows()) and trainer.stats["fvu"] > 0
+        assert same(trainer.dictionary, gst_sae.Dictionary.load("out"))
+        with gst_sae.Trainer(16, frozen=True, **SMALL) as trainer:
+            trainer.push(rows())
+        assert trainer.dictionary is None
+
+
+@tap.test("/gst_sae/trainer/saves-what-was-pushed")
+def _():
+    with launch.folder():
+        for n in range(10):
+            with gst_sae.Trainer(16, normalize="none", **SMALL) as trainer:
+                trainer.push(rows())
+                trainer.save(f"out{n}")
+                assert trainer.stats["rows"] >= len(rows()) - 64
+                with raises(gst_sae.Error, "a path that ends"), warnings.catch_warnings():
+                    warnings.simplefilter("error")
+                    trainer.save(".")
+
+
+@tap.test("/gst_sae/trainer/sizes-that-are-none")
+def _():
+    for call, kind in (
+        (lambda: gst_sae.Trainer(16, max_bytes=-1), ValueError),
+        (lambda: gst_sae.Trainer(16, max_bytes="1"), TypeError),
+        (lambda: gst_sae.Trainer(0), ValueError),
+        (lambda: gst_sae.Trainer(16.0), TypeError),
+        (lambda: gst_sae.Stream("identity", width="16"), TypeError),
+    ):
+        with raises(kind, "expected"):
+            call()
+    assert gst_sae.Trainer(np.int64(16)).d_in == 16
 
 
 @tap.test("/gst_sae/trainer/waits-when-it-is-ahead")
@@ -506,6 +545,24 @@ def _():
         gst_sae.Dictionary.load("nowhere")
     with raises(gst_sae.Error, "none"):
         dictionary.save("x", layout="none")
+
+
+@tap.test("/gst_sae/dictionary/takes-lists-and-no-half-numbers")
+def _():
+    dictionary = trained().dictionary
+    indices, values = dictionary.encode(rows()[:3])
+    want = dictionary.decode(indices, values)
+    assert np.array_equal(dictionary.decode(indices.tolist(), values.tolist()), want)
+    dense = np.zeros((3, 64), np.float32)
+    np.put_along_axis(dense, indices.astype(int), values, 1)
+    assert np.allclose(dictionary.decode_dense(dense.tolist()), want, atol=1e-5)
+    parts = [np.eye(4), np.zeros(4), np.eye(4), np.zeros(4)]
+    for kind, more in (
+        (TypeError, {"k": 2.5}), (ValueError, {"k": -1}),
+        (ValueError, {"k": 2, "threshold": np.ones(4)}),
+    ):
+        with raises(kind, "expected"):
+            gst_sae.Dictionary.from_weights(*parts, **more)
 
 
 @tap.test("/gst_sae/dictionary/saves-and-loads")
