@@ -9,9 +9,9 @@
  * how often latents fire, and how many are active in a row or, behind a
  * saetrainer, its loss. Frames smaller than 320 × 200 are filled by the raster.
  *
- * Streams with timestamps make a frame for every 1/framerate of theirs, but none
- * for a pause of more than a second between two rows. Streams without make one
- * every #GstSaeScope:rows-per-frame rows, or with #GstSaeScope:pace set to
+ * Streams with timestamps make a frame for every 1/framerate of theirs, but
+ * none for a pause of more than a second between two rows. Streams without make
+ * one every #GstSaeScope:rows-per-frame rows, or with #GstSaeScope:pace set to
  * `clock` as many as are due by the clock on the wall, so that a fast stream is
  * not held up. What has come since the last frame is drawn at EOS.
  *
