@@ -39,7 +39,7 @@ training=(
   --data examples/data/heldout.npy --d-sae 512 --epochs 2 --batch 256
 )
 tools=(aarch64-linux-gnu-gcc qemu-aarch64)
-tool_packages=(gcc-aarch64-linux-gnu qemu-user)
+tool_packages=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
 dev_packages=(
   libglib2.0-dev libjansson-dev libopenblas-dev libgstreamer1.0-dev
   libgstreamer-plugins-base1.0-dev
