@@ -53,6 +53,7 @@ suppressions=("--suppressions=$top/tests/reliability/valgrind.supp")
 for file in /usr/share/glib-2.0/valgrind/glib.supp; do
   [ ! -e "$file" ] || suppressions+=("--suppressions=$file")
 done
+export SAE_TEST_VALGRIND=1 # it takes memory of its own
 [ $# -gt 0 ] || mapfile -t tests < <(list_tests)
 meson test -C "$build" -t 60 --print-errorlogs --wrapper "valgrind -q \
 --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
