@@ -13,13 +13,12 @@
 static void
     G_GNUC_PRINTF (2, 3) print_line (const char *name, const char *format, ...)
 {
-  g_autofree char *text = NULL, *shown = NULL;
+  g_autofree char *shown = NULL;
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  shown = sae_output_format (format, args);
   va_end (args);
-  shown = sae_output_printable (text);
   printf ("  %-14s%s\n", name, shown);
 }
 

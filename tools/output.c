@@ -2,7 +2,6 @@
 #include "output.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 char *
@@ -18,16 +17,23 @@ sae_output_printable (const char *text)
   return g_string_free (shown, FALSE);
 }
 
+char *
+sae_output_format (const char *format, va_list args)
+{
+  g_autofree char *text = g_strdup_vprintf (format, args);
+
+  return sae_output_printable (text);
+}
+
 void
 sae_output_complain (const char *program, const char *format, ...)
 {
-  g_autofree char *text = NULL, *shown = NULL;
+  g_autofree char *shown = NULL;
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  shown = sae_output_format (format, args);
   va_end (args);
-  shown = sae_output_printable (text);
   g_printerr ("%s: %s\n", program, shown);
 }
 

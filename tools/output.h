@@ -4,6 +4,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdarg.h>
 
 /* Writes what is pending on standard output; where that or any of it before
  * could not be written, says so on standard error. */
@@ -13,6 +14,9 @@ gboolean sae_output_finish (const char *program);
  * that a terminal obeys, and ends of lines that would begin others, are "?".
  * (transfer full) */
 char *sae_output_printable (const char *text);
+
+/* What printf() would print, as that. (transfer full) */
+char *sae_output_format (const char *format, va_list args) G_GNUC_PRINTF (1, 0);
 
 /* Prints what is wrong on standard error, as a line "program: …". */
 void sae_output_complain (const char *program, const char *format, ...)
